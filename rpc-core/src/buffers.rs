@@ -1,0 +1,114 @@
+//! Buffers that are used again: fresh pages cost more than copies.
+//!
+//! Each thread keeps a few; a buffer may be given back on another thread than the one that took it.
+
+use std::cell::RefCell;
+
+use crate::limits::BUFFER_CACHE;
+
+/// Buffers up to this capacity are small: any of them serves any small message.
+const SMALL: usize = 16 * 1024;
+
+/// Small buffers that one thread keeps: a full default window of requests.
+const SMALL_KEPT: usize = 256;
+
+/// Bytes of the buffer into which a stream is read.
+pub(crate) const SCRATCH: usize = 128 * 1024;
+
+#[derive(Default)]
+struct Cache {
+    small: Vec<Vec<u8>>,
+    large: Vec<Vec<u8>>,
+    large_bytes: usize,
+    scratch: Option<Box<[u8]>>,
+}
+
+thread_local! {
+    static CACHE: RefCell<Cache> = RefCell::default();
+}
+
+/// An empty buffer, if possible one with room for `size` bytes.
+pub(crate) fn take(size: usize) -> Vec<u8> {
+    with(|cache| cache.take(size)).unwrap_or_else(|| Vec::with_capacity(size.clamp(64, BUFFER_CACHE.0)))
+}
+
+/// Gives a buffer back; its contents are forgotten.
+pub(crate) fn give(mut buf: Vec<u8>) {
+    if buf.capacity() == 0 {
+        return;
+    }
+    buf.clear();
+    with(|cache| {
+        cache.give(buf);
+        None::<()>
+    });
+}
+
+/// The thread's reading buffer, [`SCRATCH`] bytes.
+pub(crate) fn take_scratch() -> Box<[u8]> {
+    with(|cache| cache.scratch.take()).unwrap_or_else(|| vec![0; SCRATCH].into_boxed_slice())
+}
+
+/// Gives the reading buffer back.
+pub(crate) fn give_scratch(scratch: Box<[u8]>) {
+    with(|cache| {
+        cache.scratch = Some(scratch);
+        None::<()>
+    });
+}
+
+/// `None` also while the thread is going down.
+fn with<R>(f: impl FnOnce(&mut Cache) -> Option<R>) -> Option<R> {
+    CACHE.try_with(|cache| f(&mut cache.borrow_mut())).ok().flatten()
+}
+
+impl Cache {
+    fn take(&mut self, size: usize) -> Option<Vec<u8>> {
+        if size <= SMALL {
+            return self.small.pop();
+        }
+        let at = self.large.iter().rposition(|buf| buf.capacity() >= size)?;
+        let buf = self.large.swap_remove(at);
+        self.large_bytes -= buf.capacity();
+        Some(buf)
+    }
+
+    fn give(&mut self, buf: Vec<u8>) {
+        let size = buf.capacity();
+        if size <= SMALL {
+            if self.small.len() < SMALL_KEPT {
+                self.small.push(buf);
+            }
+        } else if size <= BUFFER_CACHE.0 && self.large_bytes + size <= BUFFER_CACHE.1 {
+            self.large_bytes += size;
+            self.large.push(buf);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_given_back_is_taken_again() {
+        let mut buf = take(10);
+        buf.extend_from_slice(b"0123456789");
+        let at = buf.as_ptr();
+        give(buf);
+        let again = take(10);
+        assert_eq!((again.as_ptr(), again.len()), (at, 0));
+    }
+
+    #[test]
+    fn a_large_request_never_gets_a_small_buffer() {
+        give(Vec::with_capacity(100));
+        assert!(take(100_000).capacity() >= 100_000);
+    }
+
+    #[test]
+    fn huge_buffers_are_not_kept() {
+        give(Vec::with_capacity(BUFFER_CACHE.0 + 1));
+        assert!(CACHE.with(|cache| cache.borrow().large.is_empty()));
+    }
+}

@@ -1,0 +1,278 @@
+//! The boundary that a wire implements: it never blocks and never spawns.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
+
+#[cfg(unix)]
+use std::os::fd::OwnedFd;
+
+mod framed;
+
+pub use framed::{ByteStream, Framed};
+
+/// One connected wire that carries frames in order.
+///
+/// **Implementers**: no method may block, sleep or spawn. What cannot be done at once answers "would block", and
+/// [`readiness`](Link::readiness) names what to wait on. A wire that carries a byte stream implements the much smaller
+/// [`ByteStream`] and is wrapped in [`Framed`].
+///
+/// **Callers**: one caller at a time; after an error or [`Received::Closed`] only `accepted`, `peer` and `drop` are meaningful.
+pub trait Link: Send {
+    /// Takes one frame whole, or nothing. What was taken may be held back until [`flush`](Link::flush).
+    ///
+    /// # Errors
+    /// A [`LinkFault`] ends the connection.
+    fn send(&mut self, frame: OutFrame<'_>) -> Result<Sent, LinkFault>;
+
+    /// Hands over what `send` took.
+    ///
+    /// # Errors
+    /// A [`LinkFault`] ends the connection.
+    fn flush(&mut self) -> Result<Sent, LinkFault>;
+
+    /// The next frame, if one is there.
+    ///
+    /// # Errors
+    /// A [`LinkFault`] ends the connection.
+    fn receive(&mut self) -> Result<Received<'_>, LinkFault>;
+
+    /// How many frames kernel or ring have accepted to their last byte, counted from the first.
+    ///
+    /// This is what proves that a call was never sent, so it must not promise less than what is true at the peer.
+    fn accepted(&self) -> u64;
+
+    /// Whether a frame has arrived in part.
+    fn is_mid_frame(&self) -> bool {
+        false
+    }
+
+    /// What to wait on.
+    fn readiness(&self) -> Readiness;
+
+    /// A descriptor that turns readable when the peer's process ends; known, if at all, once a frame has been received.
+    #[cfg(unix)]
+    fn life(&self) -> Option<Arc<OwnedFd>> {
+        None
+    }
+
+    /// "I am about to sleep": afterwards whatever arrives is signalled. `false`: something is there already.
+    fn arm(&mut self) -> bool {
+        true
+    }
+
+    /// "I am awake": nothing need be signalled.
+    fn disarm(&mut self) {}
+
+    /// What this wire can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Who is at the other end, as far as the kernel says.
+    fn peer(&self) -> Peer;
+}
+
+/// A place where links arrive.
+pub trait Listener: Send {
+    /// The next link, or `ErrorKind::WouldBlock`.
+    ///
+    /// # Errors
+    /// Errors of one arrival are swallowed; what is returned concerns the listener (descriptors, memory).
+    fn accept(&mut self) -> io::Result<Box<dyn Link>>;
+
+    /// What to wait on.
+    fn readiness(&self) -> Readiness;
+
+    /// The URL under which this listener is reached, with what the system chose (a port) filled in.
+    fn local_url(&self) -> String;
+
+    /// Whether this listener yields one link and no more (`stdio:`, `fd:`); the server then ends with that link.
+    fn is_single(&self) -> bool {
+        false
+    }
+}
+
+/// A frame on its way out: a header and a payload that follow each other on the wire.
+#[derive(Clone, Copy, Debug)]
+pub struct OutFrame<'a> {
+    /// The header.
+    pub head: &'a [u8],
+    /// The payload, possibly empty.
+    pub body: &'a [u8],
+}
+
+impl OutFrame<'_> {
+    /// Bytes of header and payload together.
+    pub fn size(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
+}
+
+/// What became of bytes that were offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// All of it was taken.
+    Taken,
+    /// Nothing (of a frame), or not all (of a flush); wait until the link is writable.
+    WouldBlock,
+}
+
+/// What a link had to give.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Received<'a> {
+    /// One whole frame. It is private memory: nobody else can change it.
+    Frame(&'a [u8]),
+    /// Nothing now.
+    WouldBlock,
+    /// The peer has closed its end; nothing will come.
+    Closed,
+}
+
+/// Why a link cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LinkFault {
+    /// The operating system says so.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The first bytes are not those of this protocol. They are kept, cut to 64.
+    #[error("the peer does not speak Farcall: it sent {}", Escaped(.seen))]
+    NotFarcall {
+        /// The first bytes that arrived.
+        seen: Vec<u8>,
+    },
+    /// A frame is larger than any may be.
+    #[error("a frame of {size} bytes arrived, the limit is {limit}")]
+    FrameTooLarge {
+        /// Its length as declared, in bytes.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The peer broke a rule of this wire.
+    #[error("{0}")]
+    Broken(String),
+}
+
+struct Escaped<'a>(&'a [u8]);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.escape_ascii())
+    }
+}
+
+/// What can be waited on.
+#[derive(Clone, Debug)]
+pub enum Readiness {
+    /// Descriptors for `poll(2)`; a socket names itself twice.
+    #[cfg(unix)]
+    Fd {
+        /// Readable when there is something to receive or accept.
+        read: Arc<OwnedFd>,
+        /// Writable when there is room to send.
+        write: Arc<OwnedFd>,
+    },
+    /// Something inside this process.
+    Event(Arc<Event>),
+}
+
+/// An in-process event: whoever sleeps leaves a waker, whoever has news calls [`notify`](Event::notify).
+///
+/// ```
+/// use farcall_core::transport::Event;
+/// use std::task::Waker;
+/// let event = Event::new();
+/// let ticket = event.subscribe(Waker::noop().clone());
+/// event.notify();
+/// event.unsubscribe(ticket);
+/// ```
+#[derive(Debug, Default)]
+pub struct Event {
+    sleepers: Mutex<slab::Slab<Waker>>,
+}
+
+impl Event {
+    /// An event without sleepers.
+    pub fn new() -> Self {
+        Event::default()
+    }
+
+    /// Wakes every sleeper. Sleepers stay subscribed.
+    pub fn notify(&self) {
+        let sleepers: Vec<Waker> = self.lock().iter().map(|(_, waker)| waker.clone()).collect();
+        for waker in sleepers {
+            waker.wake();
+        }
+    }
+
+    /// Wakes `waker` at every [`notify`](Event::notify) until [`unsubscribe`](Event::unsubscribe).
+    pub fn subscribe(&self, waker: Waker) -> usize {
+        self.lock().insert(waker)
+    }
+
+    /// Ends a subscription. A ticket that is no longer valid is ignored.
+    pub fn unsubscribe(&self, ticket: usize) {
+        let gone = self.lock().try_remove(ticket);
+        drop(gone);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, slab::Slab<Waker>> {
+        self.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a wire can do; a service that needs more is refused when it is connected or served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// Largest frame in one piece, in bytes.
+    pub max_frame: usize,
+    /// Whether descriptors can be passed.
+    pub descriptors: bool,
+    /// Whether the kernel tells who the peer is.
+    pub identity: bool,
+    /// Whether replies can come back.
+    pub reply_path: bool,
+    /// Whether messages survive while no peer is there.
+    pub survives_peer: bool,
+    /// Whether only pings can tell that a peer is gone.
+    pub needs_ping: bool,
+}
+
+impl Default for Capabilities {
+    /// A byte stream between two processes of one machine, and nothing more.
+    fn default() -> Self {
+        Capabilities {
+            max_frame: crate::limits::MAX_FRAME,
+            descriptors: false,
+            identity: false,
+            reply_path: true,
+            survives_peer: false,
+            needs_ping: false,
+        }
+    }
+}
+
+/// Who is at the other end.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Peer {
+    /// The wire's scheme.
+    pub transport: &'static str,
+    /// The peer's address, where it has one.
+    pub address: Option<String>,
+    /// The peer's user, where the kernel knows it.
+    pub uid: Option<u32>,
+    /// The peer's group, where the kernel knows it.
+    pub gid: Option<u32>,
+    /// The peer's process, where the kernel knows it.
+    pub pid: Option<u32>,
+}
+
+impl Peer {
+    /// Somebody on this wire of whom nothing else is known.
+    pub fn on(transport: &'static str) -> Self {
+        Peer { transport, ..Peer::default() }
+    }
+}
