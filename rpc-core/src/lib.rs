@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod buffers;
+pub mod codec;
 mod error;
 pub mod limits;
 mod time;
