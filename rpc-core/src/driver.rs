@@ -11,8 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use crate::error::{Code, Error, Fate, Gone};
-use crate::proto::InKey;
-use crate::session::{Incoming, Outcome, Session};
+use crate::session::{Chores, Incoming, Session};
 use crate::transport::{Link, Peer, Readiness};
 
 mod attend;
@@ -148,9 +147,20 @@ impl Driver {
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
                 Err(TryLockError::WouldBlock) => return,
             };
-            self.run(&mut turn, Receive::No, |_| {});
+            let (_, chores) = self.run(&mut turn, Receive::No);
             drop(turn);
+            chores.run();
         }
+    }
+
+    /// A turn for somebody who only looks in.
+    pub fn touch(self: &Arc<Self>) {
+        self.turn(Receive::Yes, self.anyone_dispatches());
+    }
+
+    /// An attendant's timers are set too late: it sets them again.
+    pub fn rearm(&self) {
+        self.attendants.wake();
     }
 
     /// Sends what waits soon, together with what else is started: an attendant does it. Without one, it is sent now.
@@ -171,27 +181,15 @@ impl Driver {
     /// Ends the session for this reason.
     pub fn end(self: &Arc<Self>, error: &Error) {
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let chores = self.lose(&mut turn, error);
+        let mut chores = Chores::take();
+        self.lose(&mut turn, error, &mut chores);
         drop(turn);
-        self.do_chores(chores);
-    }
-
-    /// A handler has come to its end; its verdict goes out with others of this turn, or soon.
-    pub fn finish(self: &Arc<Self>, key: InKey, outcome: Outcome) {
-        self.session.finish(key, outcome);
+        chores.run();
     }
 }
 
-impl Drop for Driver {
-    fn drop(&mut self) {
-        // Nobody is left who could be told; descriptors close with the link.
-        debug_assert!(self.attendants.is_empty(), "attendants hold the driver");
-    }
-}
-
-/// For attendants that poll descriptors: what the link is waited on by.
 impl Interest {
-    /// The same event, if it is one of this process.
+    /// What is waited on, if it is an event of this process.
     pub fn event(&self) -> Option<&Arc<crate::transport::Event>> {
         match &self.readiness {
             Readiness::Event(event) => Some(event),

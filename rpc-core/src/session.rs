@@ -3,6 +3,7 @@
 //! Under this lock runs no user code: wakers are cloned, woken and dropped outside, values are encoded and decoded
 //! outside, handlers run outside.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -65,7 +66,7 @@ pub enum Outcome {
 }
 
 /// What a call to the session asks its caller to do once the lock is free.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Chores {
     /// Wake these.
     pub wakers: Vec<Waker>,
@@ -73,6 +74,26 @@ pub struct Chores {
     pub end: Option<Error>,
     /// The peer has said hello.
     pub ready: bool,
+}
+
+thread_local! {
+    /// An empty list of wakers, so that a turn need not make one.
+    static SPARE: Cell<Vec<Waker>> = const { Cell::new(Vec::new()) };
+}
+
+impl Chores {
+    /// No chores yet.
+    pub fn take() -> Self {
+        Chores { wakers: SPARE.try_with(Cell::take).unwrap_or_default(), end: None, ready: false }
+    }
+
+    /// Does them; no lock may be held.
+    pub fn run(mut self) {
+        for waker in self.wakers.drain(..) {
+            waker.wake();
+        }
+        let _ = SPARE.try_with(|spare| spare.set(self.wakers));
+    }
 }
 
 /// A connection's state, shared by everyone who uses it.
@@ -89,8 +110,8 @@ struct Inner {
     requests: VecDeque<Incoming>,
     dispatching: bool,
     bench: Bench,
-    /// Those who wait for the hello.
-    greeters: Vec<Waker>,
+    /// Those who wait for the hello, for room, or for the end.
+    watchers: Vec<Waker>,
     ended: Option<Error>,
     /// What the attendants have set their timers to.
     armed: Option<Time>,
@@ -107,7 +128,7 @@ impl Session {
                 requests: VecDeque::new(),
                 dispatching: false,
                 bench: Bench::default(),
-                greeters: Vec::new(),
+                watchers: Vec::new(),
                 ended: None,
                 armed: None,
             }),
@@ -223,7 +244,7 @@ impl Session {
             inner.machine.handle_link_lost(error, accepted);
             inner.absorb_events(chores);
             inner.requests.clear();
-            chores.wakers.append(&mut inner.greeters);
+            chores.wakers.append(&mut inner.watchers);
         }
     }
 
@@ -242,8 +263,34 @@ impl Session {
         if inner.machine.is_ready() {
             return Some(Ok(()));
         }
-        inner.greeters.push(waker);
+        inner.watchers.push(waker);
         None
+    }
+
+    /// Woken are those who wait for the hello, for room, or for the end.
+    pub fn watchers(&self, chores: &mut Chores) {
+        chores.wakers.append(&mut self.lock().watchers);
+    }
+
+    /// `Some` once everything has been handed to the link (then goodbye can be said), or the session has ended.
+    pub fn flushed(&self, waker: &Waker) -> Option<()> {
+        let waker = waker.clone();
+        let mut inner = self.lock();
+        if inner.ended.is_some() || inner.machine.is_flushed() {
+            return Some(());
+        }
+        inner.watchers.push(waker);
+        None
+    }
+
+    /// `Some` once the session has ended.
+    pub fn over(&self, waker: &Waker) -> Option<Error> {
+        let waker = waker.clone();
+        let mut inner = self.lock();
+        if inner.ended.is_none() {
+            inner.watchers.push(waker);
+        }
+        inner.ended.clone()
     }
 
     /// Ends all handlers that still run, as a shutdown does when its grace is over.
@@ -356,7 +403,7 @@ impl Inner {
             Event::Stop(key) => chores.wakers.extend(self.running.forget(key)),
             Event::Ready => {
                 chores.ready = true;
-                chores.wakers.append(&mut self.greeters);
+                chores.wakers.append(&mut self.watchers);
             }
             Event::Draining => {}
             Event::Closed(error) => chores.end = chores.end.take().or(Some(error)),

@@ -68,6 +68,9 @@ pub trait Host: Send + Sync {
     /// No thread can be had; the work is handed back unrun by being dropped.
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) -> Result<(), Error>;
 
+    /// Tells whoever looks after the process about something that is no call's failure.
+    fn report(&self, text: &str);
+
     /// Runs a callback's future to its end.
     ///
     /// # Errors

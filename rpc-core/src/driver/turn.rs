@@ -50,20 +50,18 @@ impl Driver {
     pub fn turn(self: &Arc<Self>, receive: Receive, may_dispatch: bool) -> bool {
         self.wanted.store(false, Ordering::SeqCst);
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut again = false;
-        self.run(&mut turn, receive, |more| again = more);
+        let (again, chores) = self.run(&mut turn, receive);
         drop(turn);
+        chores.run();
         if may_dispatch && self.dispatch() {
             self.flush();
         }
         again || self.wanted.load(Ordering::SeqCst)
     }
 
-    /// The part of a turn under the lock, and the chores that follow from it.
-    ///
-    /// Waking is done by `do_chores` with the turn still locked by the caller: a waker schedules, it does not run a turn.
-    pub(super) fn run(self: &Arc<Self>, turn: &mut Turn, receive: Receive, more: impl FnOnce(bool)) {
-        let mut chores = Chores::default();
+    /// The part of a turn under the lock: whether there is more to receive, and the chores for when the lock is free.
+    pub(super) fn run(&self, turn: &mut Turn, receive: Receive) -> (bool, Chores) {
+        let mut chores = Chores::take();
         let now = self.host.now();
         self.wanted.store(false, Ordering::SeqCst);
         let stopped = if receive == Receive::No {
@@ -71,7 +69,7 @@ impl Driver {
         } else {
             self.receive(turn, receive, now, &mut chores)
         };
-        more(matches!(stopped, Stopped::Budget));
+        let more = matches!(stopped, Stopped::Budget);
         let sent = self.send(turn, now, &mut chores);
         let end = match (stopped, sent) {
             (Stopped::Ended(error), _) => Some(error),
@@ -85,21 +83,14 @@ impl Driver {
             _ => chores.end.take(),
         };
         if let Some(error) = end {
-            let lost = self.lose(turn, &error);
-            chores.wakers.extend(lost.wakers);
+            self.lose(turn, &error, &mut chores);
         }
         if chores.ready
             && let Some(link) = &turn.link
         {
             *self.peer.lock().unwrap_or_else(PoisonError::into_inner) = link.peer();
         }
-        self.do_chores(chores);
-    }
-
-    pub(super) fn do_chores(&self, chores: Chores) {
-        for waker in chores.wakers {
-            waker.wake();
-        }
+        (more, chores)
     }
 
     fn receive(&self, turn: &mut Turn, how: Receive, now: Time, chores: &mut Chores) -> Stopped {
@@ -177,7 +168,10 @@ impl Driver {
         turn.blocked = blocked;
         if blocked || was_blocked {
             self.session.note_link(now, blocked, turn.partial, link.accepted() > before);
-            self.attendants.wake();
+        }
+        if blocked != was_blocked {
+            self.session.watchers(chores);
+            self.rouse();
         }
         if !blocked && self.session.is_done() {
             chores.end = Some(gone(Gone::LocalClose));
@@ -186,15 +180,21 @@ impl Driver {
     }
 
     /// The link is gone, for this reason: everyone who waits is to be told.
-    pub(super) fn lose(&self, turn: &mut Turn, error: &Error) -> Chores {
-        let mut chores = Chores::default();
+    pub(super) fn lose(&self, turn: &mut Turn, error: &Error, chores: &mut Chores) {
         let accepted = turn.link.as_ref().map_or(0, |link| link.accepted());
-        self.session.lose(error, accepted, &mut chores);
+        self.session.lose(error, accepted, chores);
         turn.link = None;
         turn.frames.clear();
         turn.blocked = false;
+        self.rouse();
+    }
+
+    /// Wakes those who sleep on the link, to look again at what they wait for.
+    fn rouse(&self) {
         self.attendants.wake();
-        chores
+        if let Some(sleeper) = &*self.sleeper.lock().unwrap_or_else(PoisonError::into_inner) {
+            sleeper.unpark();
+        }
     }
 
     fn fault(&self, fault: LinkFault) -> Error {

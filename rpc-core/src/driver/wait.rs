@@ -7,7 +7,7 @@ use std::task::{Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
-use crate::driver::{Attendance, Driver, Interest, Receive, Sleeper};
+use crate::driver::{Driver, Interest, Receive, Sleeper};
 use crate::error::{Code, Error, Fate};
 use crate::limits::NESTED_DEPTH;
 use crate::session::{Incoming, Outcome, Seat, Settled};
@@ -78,7 +78,6 @@ struct Sitting<'a> {
     sleeper: Arc<dyn Sleeper>,
     interest: Interest,
     ticket: Option<usize>,
-    _attendance: Attendance,
 }
 
 impl<'a> Sitting<'a> {
@@ -88,16 +87,16 @@ impl<'a> Sitting<'a> {
         let interest = driver.interest()?;
         parker.set_seat(Some(Arc::clone(&sleeper)));
         let ticket = interest.event().map(|event| event.subscribe(waker.clone()));
-        let attendance = driver.attend(parker.id | THREAD_PLACE, waker.clone());
-        Some(Sitting { driver, parker, sleeper, interest, ticket, _attendance: attendance })
+        Some(Sitting { driver, parker, sleeper, interest, ticket })
     }
 
     fn sleep(&mut self, until: Time) {
+        let until = self.driver.session().arm().map_or(until, |due| due.min(until));
+        let write = self.driver.is_blocked();
         if self.parker.take_notice() {
             return;
         }
-        let until = self.driver.session().arm().map_or(until, |due| due.min(until));
-        match self.sleeper.park(&self.interest, self.driver.is_blocked(), until) {
+        match self.sleeper.park(&self.interest, write, until) {
             Ok(false) => {}
             Ok(true) => self.driver.peer_exited(),
             Err(error) => {
@@ -115,9 +114,6 @@ impl<'a> Sitting<'a> {
         }
     }
 }
-
-/// Threads and runtimes are told apart by this bit of an attendant's place.
-const THREAD_PLACE: u64 = 1 << 63;
 
 impl Drop for Sitting<'_> {
     fn drop(&mut self) {
@@ -231,7 +227,7 @@ impl Driver {
             if depth >= NESTED_DEPTH {
                 let text = format!("{NESTED_DEPTH} callbacks are nested on one waiting thread");
                 let error = Error::new(Code::Overloaded, Fate::NotExecuted, text);
-                self.finish(request.key, Outcome::Refused(error));
+                self.session.finish(request.key, Outcome::Refused(error));
                 continue;
             }
             NESTED.set(depth + 1);
