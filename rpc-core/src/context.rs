@@ -90,6 +90,6 @@ impl Context {
 
     /// The connection on which the call came: open a client on it to call back.
     pub fn connection(&self) -> Option<Connection> {
-        self.0.as_ref().map(|serving| Connection::borrowed(&serving.driver))
+        self.0.as_ref().and_then(|serving| Connection::borrowed(&serving.driver))
     }
 }

@@ -21,7 +21,7 @@ mod turn;
 mod wait;
 
 pub use attend::{Attendance, Pumped};
-pub use host::{Host, Interest, Sleeper};
+pub use host::{Host, Interest, Sleeper, Wants};
 pub use task::{Job, Task};
 pub use turn::Receive;
 use turn::Turn;
@@ -133,9 +133,10 @@ impl Driver {
         })
     }
 
-    /// Whether the link would take no more bytes when it was last asked.
-    pub fn is_blocked(&self) -> bool {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner).blocked
+    /// Which news of the link are wanted, after the last turn.
+    pub fn wants(&self) -> Wants {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        Wants { read: !turn.paused, write: turn.blocked }
     }
 
     /// Sends what waits, now; if another thread is in a turn, that one does it.

@@ -110,8 +110,10 @@ struct Inner {
     requests: VecDeque<Incoming>,
     dispatching: bool,
     bench: Bench,
-    /// Those who wait for the hello, for room, or for the end.
+    /// Those who wait for the hello or for an empty outbox.
     watchers: Vec<Waker>,
+    /// Those who wait for the end.
+    mourners: Vec<Waker>,
     ended: Option<Error>,
     /// What the attendants have set their timers to.
     armed: Option<Time>,
@@ -129,6 +131,7 @@ impl Session {
                 dispatching: false,
                 bench: Bench::default(),
                 watchers: Vec::new(),
+                mourners: Vec::new(),
                 ended: None,
                 armed: None,
             }),
@@ -193,10 +196,26 @@ impl Session {
         self.lock().machine.is_flushed()
     }
 
-    /// Whether goodbye has been said and handed out.
-    pub fn is_done(&self) -> bool {
-        let inner = self.lock();
-        inner.machine.is_closing() && inner.machine.is_flushed()
+    /// The link has taken everything that it was given. Wakes those who wait for that; `true`: goodbye was part of it.
+    pub fn sent_all(&self, chores: &mut Chores) -> bool {
+        let mut inner = self.lock();
+        let flushed = inner.machine.is_flushed();
+        if flushed && !inner.watchers.is_empty() {
+            chores.wakers.append(&mut inner.watchers);
+        }
+        flushed && inner.machine.is_closing()
+    }
+
+    /// `Some` once no call of the peer is without a verdict and all verdicts have been handed to the link, or the session
+    /// has ended.
+    pub fn drained(&self, waker: &Waker) -> Option<()> {
+        let waker = waker.clone();
+        let mut inner = self.lock();
+        if inner.ended.is_some() || (inner.machine.serving() == 0 && inner.machine.is_flushed()) {
+            return Some(());
+        }
+        inner.watchers.push(waker);
+        None
     }
 
     /// Calls of the peer that have no verdict.
@@ -245,12 +264,18 @@ impl Session {
             inner.absorb_events(chores);
             inner.requests.clear();
             chores.wakers.append(&mut inner.watchers);
+            chores.wakers.append(&mut inner.mourners);
         }
     }
 
     /// Why the session has ended, if it has.
     pub fn ended(&self) -> Option<Error> {
         self.lock().ended.clone()
+    }
+
+    /// Whether the peer has said hello.
+    pub fn is_ready(&self) -> bool {
+        self.lock().machine.is_ready()
     }
 
     /// Ready for calls (`Some(Ok)`), ended (`Some(Err)`), or neither yet: then `waker` is woken.
@@ -265,11 +290,6 @@ impl Session {
         }
         inner.watchers.push(waker);
         None
-    }
-
-    /// Woken are those who wait for the hello, for room, or for the end.
-    pub fn watchers(&self, chores: &mut Chores) {
-        chores.wakers.append(&mut self.lock().watchers);
     }
 
     /// `Some` once everything has been handed to the link (then goodbye can be said), or the session has ended.
@@ -288,7 +308,7 @@ impl Session {
         let waker = waker.clone();
         let mut inner = self.lock();
         if inner.ended.is_none() {
-            inner.watchers.push(waker);
+            inner.mourners.push(waker);
         }
         inner.ended.clone()
     }

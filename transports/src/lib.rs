@@ -21,6 +21,7 @@ mod refusal;
 mod registry;
 mod sys;
 mod url;
+mod wait;
 
 #[cfg(any(feature = "unix", feature = "tcp"))]
 mod arrivals;

@@ -71,10 +71,10 @@ impl Connection {
     }
 
     /// A handle that leaves the connection as it is when it is dropped.
-    pub(crate) fn borrowed(driver: &Arc<Driver>) -> Self {
-        let codec = Codec::from_name(&driver.session().codec()).unwrap_or_default();
+    pub(crate) fn borrowed(driver: &Arc<Driver>) -> Option<Self> {
+        let codec = Codec::from_name(&driver.session().codec())?;
         let handle = Handle { driver: Arc::clone(driver), codec, owns: false };
-        Connection { handle: Arc::new(handle), policy: Policy::default() }
+        Some(Connection { handle: Arc::new(handle), policy: Policy::default() })
     }
 
     /// A client of the service that `C` stands for. Nothing is waited for: a service that the peer does not have shows

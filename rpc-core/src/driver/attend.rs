@@ -7,7 +7,7 @@ use std::task::Waker;
 use slab::Slab;
 
 use crate::driver::turn::gone;
-use crate::driver::{Driver, Receive};
+use crate::driver::{Driver, Receive, Wants};
 use crate::error::Gone;
 use crate::time::Time;
 
@@ -58,8 +58,8 @@ pub struct Pumped {
     pub again: bool,
     /// The session has ended: there is nothing more to attend.
     pub ended: bool,
-    /// Wait for room to send as well.
-    pub blocked: bool,
+    /// What to wait for.
+    pub wants: Wants,
     /// Come again at this time at the latest.
     pub until: Option<Time>,
 }
@@ -109,7 +109,7 @@ impl Attendance {
         Pumped {
             again: again || self.driver.session.has_requests(),
             ended: self.driver.session.ended().is_some(),
-            blocked: self.driver.is_blocked(),
+            wants: self.driver.wants(),
             until,
         }
     }

@@ -23,14 +23,23 @@ pub struct Interest {
     pub life: Option<Arc<OwnedFd>>,
 }
 
+/// Which news of a link are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wants {
+    /// That something has arrived; not while too many verdicts wait to be sent.
+    pub read: bool,
+    /// That there is room to send.
+    pub write: bool,
+}
+
 /// Sleep on a link, for the one thread that sits at it.
 pub trait Sleeper: Send + Sync {
-    /// Sleeps until the link is readable (or, if `write`, writable), the peer has died (`true`), `until` has come, or
+    /// Sleeps until there is news of the link, the peer has died (`true`), `until` has come, or
     /// [`unpark`](Sleeper::unpark) was called since the last return. May return for no reason.
     ///
     /// # Errors
     /// What the system says; the caller then does without sleep and fails.
-    fn park(&self, interest: &Interest, write: bool, until: Time) -> io::Result<bool>;
+    fn park(&self, interest: &Interest, wants: Wants, until: Time) -> io::Result<bool>;
 
     /// Wakes whoever sleeps, or makes the next sleep short.
     fn unpark(&self);

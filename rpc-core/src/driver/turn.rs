@@ -29,12 +29,13 @@ pub(super) struct Turn {
     pub(super) link: Option<Box<dyn Link>>,
     frames: VecDeque<Outgoing>,
     pub(super) blocked: bool,
+    pub(super) paused: bool,
     partial: bool,
 }
 
 impl Turn {
     pub(super) fn new(link: Box<dyn Link>) -> Self {
-        Turn { link: Some(link), frames: VecDeque::new(), blocked: false, partial: false }
+        Turn { link: Some(link), frames: VecDeque::new(), blocked: false, paused: false, partial: false }
     }
 }
 
@@ -42,6 +43,8 @@ impl Turn {
 enum Stopped {
     Drained,
     Budget,
+    /// So many verdicts wait for the peer that nothing is read from it.
+    Paused,
     Ended(Error),
 }
 
@@ -69,8 +72,9 @@ impl Driver {
         } else {
             self.receive(turn, receive, now, &mut chores)
         };
-        let more = matches!(stopped, Stopped::Budget);
         let sent = self.send(turn, now, &mut chores);
+        turn.paused = matches!(stopped, Stopped::Paused) && self.session.is_over_budget();
+        let more = matches!(stopped, Stopped::Budget | Stopped::Paused) && !turn.paused;
         let end = match (stopped, sent) {
             (Stopped::Ended(error), _) => Some(error),
             (_, Err(error)) => {
@@ -95,10 +99,10 @@ impl Driver {
 
     fn receive(&self, turn: &mut Turn, how: Receive, now: Time, chores: &mut Chores) -> Stopped {
         if how == Receive::Yes && self.session.is_over_budget() {
-            return Stopped::Drained;
+            return Stopped::Paused;
         }
         let Some(link) = &mut turn.link else { return Stopped::Drained };
-        let (mut frames, mut bytes) = (0, 0);
+        let (mut frames, mut bytes) = (0_usize, 0_usize);
         let stopped = loop {
             if how == Receive::Yes && (frames >= TURN_FRAMES || bytes >= TURN_BYTES) {
                 break Stopped::Budget;
@@ -170,10 +174,9 @@ impl Driver {
             self.session.note_link(now, blocked, turn.partial, link.accepted() > before);
         }
         if blocked != was_blocked {
-            self.session.watchers(chores);
             self.rouse();
         }
-        if !blocked && self.session.is_done() {
+        if !blocked && self.session.sent_all(chores) {
             chores.end = Some(gone(Gone::LocalClose));
         }
         Ok(())

@@ -92,11 +92,11 @@ impl<'a> Sitting<'a> {
 
     fn sleep(&mut self, until: Time) {
         let until = self.driver.session().arm().map_or(until, |due| due.min(until));
-        let write = self.driver.is_blocked();
+        let wants = self.driver.wants();
         if self.parker.take_notice() {
             return;
         }
-        match self.sleeper.park(&self.interest, write, until) {
+        match self.sleeper.park(&self.interest, wants, until) {
             Ok(false) => {}
             Ok(true) => self.driver.peer_exited(),
             Err(error) => {
