@@ -3,7 +3,8 @@
 //! Whatever a type owns on the heap is charged before it is decoded further: an element of a collection with its size,
 //! an owned string with its length, and a value that is larger than the place it is decoded for (so it is in a box) with
 //! the difference. Elements that a collection was told to expect are charged together when the first of them shows their
-//! size, before anything is decoded below it: nested promises cannot add up.
+//! size, before anything is decoded below it: nested promises cannot add up. What an allocator rounds up, and the room
+//! into which a growing collection moves, come on top: at most about three times what is charged.
 
 use std::cell::Cell;
 use std::mem::size_of;
@@ -48,18 +49,19 @@ impl<'l> Guard<'l> {
         Root { guard: self, seed }
     }
 
-    /// The limit that was crossed, even if a type has made a value of it.
+    /// Whether a limit was crossed, even if a type has made a value of it.
     #[inline]
-    pub(super) fn verdict(&self) -> Option<CodecError> {
-        self.crossed.get().map(|crossed| self.sentence(crossed))
+    pub(super) fn crossed(&self) -> bool {
+        self.crossed.get().is_some()
     }
 
+    /// The limit that was crossed, in words.
     #[cold]
-    fn sentence(&self, crossed: Crossed) -> CodecError {
-        match crossed {
-            Crossed::Depth => CodecError::depth(self.limits),
-            Crossed::Budget => CodecError::budget(self.limits),
-            Crossed::ZeroSized => CodecError::zero_sized(self.limits),
+    pub(super) fn verdict(&self) -> CodecError {
+        match self.crossed.get() {
+            Some(Crossed::Depth) => CodecError::depth(self.limits),
+            Some(Crossed::ZeroSized) => CodecError::zero_sized(self.limits),
+            Some(Crossed::Budget) | None => CodecError::budget(self.limits),
         }
     }
 

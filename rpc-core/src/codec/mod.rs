@@ -229,8 +229,9 @@ pub fn decode<'de, S: DeserializeSeed<'de>>(
         #[cfg(feature = "json")]
         Codec::Json => json::decode(seed, bytes),
     };
-    match guard.verdict() {
-        None => value,
-        Some(error) => Err(error),
+    if !guard.crossed() {
+        return value;
     }
+    drop(value);
+    Err(guard.verdict())
 }

@@ -21,6 +21,22 @@ fn what_is_at_the_limit_passes_both_ways() {
     }
 }
 
+/// A thread of a test has 2 MiB, and nothing is optimised away.
+#[test]
+fn a_large_value_at_the_limit_fits_the_stack() {
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[expect(clippy::large_enum_variant, reason = "each level is to take its room")]
+    enum Large {
+        Full([[u8; 32]; 32]),
+        In(Box<Large>),
+    }
+    for &codec in Codec::ALL {
+        let full = Large::Full([[7; 32]; 32]);
+        let value = (0..DECODE_DEPTH - 3).fold(full, |inner, _| Large::In(Box::new(inner)));
+        assert_eq!(decoded::<Large>(codec, &encoded(codec, &value)).unwrap(), value, "{codec:?}");
+    }
+}
+
 #[test]
 fn what_is_deeper_is_refused_by_the_encoder() {
     for &codec in Codec::ALL {

@@ -17,6 +17,7 @@ fn read<'de, S: DeserializeSeed<'de>>(codec: Codec, seed: S, bytes: &'de [u8]) -
 }
 
 #[test]
+#[expect(clippy::needless_borrow, reason = "stubs do not know which of the tries will be taken")]
 fn bytes_are_bulk_by_type_and_everything_else_is_plain() {
     let blob: Blob = vec![1, 2, 3];
     let slice: &[u8] = &blob;
@@ -128,8 +129,10 @@ fn a_list_with_an_argument_too_few_or_too_many_is_an_error() {
 
 #[test]
 fn room_for_bytes_is_made_once() {
-    let mut buf = Vec::new();
     let blob = vec![0; 100_000];
-    (Plain(&1u8), Bulk(&blob)).encode(Codec::ALL[0], &mut buf).unwrap();
-    assert!(buf.capacity() < 101_000, "{}", buf.capacity());
+    for &codec in Codec::ALL.iter().filter(|codec| codec.name() != "json") {
+        let mut buf = Vec::new();
+        (Plain(&1u8), Bulk(&blob)).encode(codec, &mut buf).unwrap();
+        assert!(buf.capacity() < 101_000, "{codec:?}: {}", buf.capacity());
+    }
 }
