@@ -47,6 +47,7 @@ fn malformed(error: DecodeError) -> CodecError {
     use ::bincode::serde::DecodeError as Serde;
     match error {
         DecodeError::UnexpectedEnd { .. } => CodecError::malformed("they end before it does"),
+        DecodeError::LimitExceeded => CodecError::malformed("a length in them is beyond any message"),
         DecodeError::OtherString(text) => CodecError::malformed(text),
         DecodeError::Other(text) => CodecError::malformed(text),
         DecodeError::Utf8 { inner } => CodecError::malformed(inner),

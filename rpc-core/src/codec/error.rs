@@ -36,7 +36,11 @@ pub enum CodecErrorKind {
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CodecError {
+pub struct CodecError(Box<Repr>);
+
+/// Behind a pointer, so that what succeeds carries no room for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Repr {
     kind: CodecErrorKind,
     message: Cow<'static, str>,
 }
@@ -44,12 +48,12 @@ pub struct CodecError {
 impl CodecError {
     /// The kind of failure.
     pub fn kind(&self) -> CodecErrorKind {
-        self.kind
+        self.0.kind
     }
 
     /// The failure of a call whose fate is known to the caller.
     pub fn into_error(self, fate: Fate) -> Error {
-        Error::new(Code::BadRequest, fate, self.message)
+        Error::new(Code::BadRequest, fate, self.0.message)
     }
 
     pub(super) fn malformed(why: impl fmt::Display) -> Self {
@@ -64,6 +68,7 @@ impl CodecError {
         Self::unencodable(format_args!("it is nested deeper than {limit} levels, a fixed limit"))
     }
 
+    #[cold]
     pub(super) fn trailing() -> Self {
         Self::new(CodecErrorKind::Trailing, "bytes are left over behind the value")
     }
@@ -88,13 +93,13 @@ impl CodecError {
     }
 
     fn new(kind: CodecErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        CodecError { kind, message: message.into() }
+        CodecError(Box::new(Repr { kind, message: message.into() }))
     }
 }
 
 impl fmt::Display for CodecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.0.message)
     }
 }
 

@@ -3,7 +3,8 @@
 //! Whatever a type owns on the heap is charged before it is decoded further: an element of a collection with its size,
 //! an owned string with its length, and a value that is larger than the place it is decoded for (so it is in a box) with
 //! the difference. Elements that a collection was told to expect are charged together when the first of them shows their
-//! size, before anything is decoded below it: nested promises cannot add up.
+//! size, before anything is decoded below it: nested promises cannot add up. What an allocator rounds up, and the room
+//! into which a growing collection moves, come on top: at most about three times what is charged.
 
 use std::cell::Cell;
 use std::mem::size_of;
@@ -21,12 +22,12 @@ use deserializer::Guarded;
 /// A collection is told to expect at most this part of what is left of the budget, in elements.
 const PROMISED_PART: usize = 64;
 
-/// What is left of the limits of one message.
-pub(super) struct Guard {
-    budget: Cell<usize>,
+/// What of the limits of one message is used up.
+pub(super) struct Guard<'l> {
+    limits: &'l DecodeLimits,
+    charged: Cell<usize>,
     zero_sized: Cell<usize>,
     crossed: Cell<Option<Crossed>>,
-    limits: DecodeLimits,
 }
 
 #[derive(Clone, Copy)]
@@ -36,68 +37,69 @@ enum Crossed {
     ZeroSized,
 }
 
-impl Guard {
-    pub(super) fn new(limits: DecodeLimits) -> Self {
-        Guard {
-            budget: Cell::new(limits.budget),
-            zero_sized: Cell::new(limits.zero_sized),
-            crossed: Cell::new(None),
-            limits,
-        }
+impl<'l> Guard<'l> {
+    #[inline]
+    pub(super) fn new(limits: &'l DecodeLimits) -> Self {
+        Guard { limits, charged: Cell::new(0), zero_sized: Cell::new(0), crossed: Cell::new(None) }
     }
 
     /// The same seed, decoding under this guard.
+    #[inline]
     pub(super) fn seed<S>(&self, seed: S) -> Root<'_, S> {
         Root { guard: self, seed }
     }
 
-    /// The limit that was crossed, even if a type has made a value of it.
-    pub(super) fn verdict(&self) -> Option<CodecError> {
-        self.crossed.get().map(|crossed| self.sentence(crossed))
+    /// Whether a limit was crossed, even if a type has made a value of it.
+    #[inline]
+    pub(super) fn crossed(&self) -> bool {
+        self.crossed.get().is_some()
     }
 
+    /// The limit that was crossed, in words.
     #[cold]
-    fn sentence(&self, crossed: Crossed) -> CodecError {
-        match crossed {
-            Crossed::Depth => CodecError::depth(&self.limits),
-            Crossed::Budget => CodecError::budget(&self.limits),
-            Crossed::ZeroSized => CodecError::zero_sized(&self.limits),
+    pub(super) fn verdict(&self) -> CodecError {
+        match self.crossed.get() {
+            Some(Crossed::Depth) => CodecError::depth(self.limits),
+            Some(Crossed::ZeroSized) => CodecError::zero_sized(self.limits),
+            Some(Crossed::Budget) | None => CodecError::budget(self.limits),
         }
     }
 
     #[cold]
     fn cross<E: Error>(&self, crossed: Crossed) -> E {
-        self.budget.set(0);
+        self.charged.set(self.limits.budget);
         self.crossed.set(Some(self.crossed.get().unwrap_or(crossed)));
         E::custom("a limit of decoding was crossed")
     }
 
+    /// Bytes that may still be charged.
+    #[inline]
+    fn left(&self) -> usize {
+        self.limits.budget - self.charged.get()
+    }
+
     #[inline]
     fn charge<E: Error>(&self, bytes: usize) -> Result<(), E> {
-        match self.budget.get().checked_sub(bytes) {
-            Some(left) => {
-                self.budget.set(left);
-                Ok(())
-            }
-            None => Err(self.cross(Crossed::Budget)),
+        if bytes > self.left() {
+            return Err(self.cross(Crossed::Budget));
         }
+        self.charged.set(self.charged.get() + bytes);
+        Ok(())
     }
 
     #[inline]
     fn count_zero_sized<E: Error>(&self) -> Result<(), E> {
-        match self.zero_sized.get().checked_sub(1) {
-            Some(left) => {
-                self.zero_sized.set(left);
-                Ok(())
-            }
-            None => Err(self.cross(Crossed::ZeroSized)),
+        if self.zero_sized.get() == self.limits.zero_sized {
+            return Err(self.cross(Crossed::ZeroSized));
         }
+        self.zero_sized.set(self.zero_sized.get() + 1);
+        Ok(())
     }
 }
 
 /// The outermost seed.
 pub(super) struct Root<'g, S> {
-    guard: &'g Guard,
+    guard: &'g Guard<'g>,
     seed: S,
 }
 
@@ -106,20 +108,17 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Root<'_, S> {
 
     #[inline]
     fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<S::Value, D::Error> {
-        let depth = self.guard.limits.depth;
-        let level = Level { guard: self.guard, depth, place: size_of::<S::Value>() };
-        self.seed.deserialize(Guarded { inner, level })
+        let level = Level { guard: self.guard, depth: self.guard.limits.depth };
+        self.seed.deserialize(Guarded::<D, S::Value>::new(inner, level))
     }
 }
 
 /// Where in the value decoding stands.
 #[derive(Clone, Copy)]
 struct Level<'g> {
-    guard: &'g Guard,
+    guard: &'g Guard<'g>,
     /// Levels that may still be opened.
     depth: u32,
-    /// Bytes of the place that the value is decoded for; they are charged already.
-    place: usize,
 }
 
 impl Level<'_> {
@@ -130,16 +129,6 @@ impl Level<'_> {
             Some(depth) => Ok(Level { depth, ..self }),
             None => Err(self.guard.cross(Crossed::Depth)),
         }
-    }
-
-    /// At a `T`. If it does not fit into its place, it is behind a pointer.
-    #[inline]
-    fn at<T, E: Error>(self) -> Result<Self, E> {
-        let size = size_of::<T>();
-        if size > self.place {
-            self.guard.charge(size - self.place)?;
-        }
-        Ok(Level { place: size, ..self })
     }
 }
 
@@ -181,15 +170,15 @@ impl Account {
 
     /// What a collection may be told about its length.
     #[inline]
-    fn promise(&self, claimed: Option<usize>, guard: &Guard) -> Option<usize> {
-        let promised = claimed?.min(guard.budget.get() / PROMISED_PART);
+    fn promise(&self, claimed: Option<usize>, guard: &Guard<'_>) -> Option<usize> {
+        let promised = claimed?.min(guard.left() / PROMISED_PART);
         self.promised.set(promised);
         Some(promised)
     }
 
     /// Pays for one `T`.
     #[inline]
-    fn pay<T, E: Error>(&mut self, guard: &Guard) -> Result<(), E> {
+    fn pay<T, E: Error>(&mut self, guard: &Guard<'_>) -> Result<(), E> {
         let size = size_of::<T>();
         let promised = self.promised.take();
         if promised > 0 {

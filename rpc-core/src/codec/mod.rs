@@ -134,6 +134,7 @@ pub struct DecodeLimits {
 
 impl DecodeLimits {
     /// The limits for a message of `len` bytes.
+    #[inline]
     pub fn for_message(len: usize) -> Self {
         let (least, most) = limits::DECODE_BUDGET;
         DecodeLimits {
@@ -216,7 +217,7 @@ pub fn decode<'de, S: DeserializeSeed<'de>>(
     bytes: &'de [u8],
     limits: DecodeLimits,
 ) -> Result<S::Value, CodecError> {
-    let guard = Guard::new(limits);
+    let guard = Guard::new(&limits);
     let seed = guard.seed(seed);
     let value = match codec {
         #[cfg(feature = "bincode")]
@@ -228,8 +229,9 @@ pub fn decode<'de, S: DeserializeSeed<'de>>(
         #[cfg(feature = "json")]
         Codec::Json => json::decode(seed, bytes),
     };
-    match guard.verdict() {
-        None => value,
-        Some(error) => Err(error),
+    if !guard.crossed() {
+        return value;
     }
+    drop(value);
+    Err(guard.verdict())
 }

@@ -1,11 +1,9 @@
 //! Sequences, maps and enums under guard: each element pays before it is decoded.
 
-use std::mem::size_of;
-
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
 
 use super::deserializer::Guarded;
-use super::visitor::{Holds, Watched};
+use super::visitor::{Fields, Watched};
 use super::{Account, Level};
 
 /// A seed that pays for its value; it runs only if there is one.
@@ -21,8 +19,7 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Paying<'_, '_, S> {
     #[inline]
     fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<S::Value, D::Error> {
         self.account.pay::<S::Value, D::Error>(self.level.guard)?;
-        let level = Level { place: size_of::<S::Value>(), ..self.level };
-        self.inner.deserialize(Guarded { inner, level })
+        self.inner.deserialize(Guarded::<D, S::Value>::new(inner, self.level))
     }
 }
 
@@ -120,8 +117,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for WatchedVariant<'_, A> {
 
     #[inline]
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
-        let visitor = Watched { inner: visitor, level: self.level, holds: Holds::Fields };
-        self.inner.tuple_variant(len, visitor)
+        self.inner.tuple_variant(len, Watched::<V, Fields>::new(visitor, self.level))
     }
 
     #[inline]
@@ -130,7 +126,6 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for WatchedVariant<'_, A> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        let visitor = Watched { inner: visitor, level: self.level, holds: Holds::Fields };
-        self.inner.struct_variant(fields, visitor)
+        self.inner.struct_variant(fields, Watched::<V, Fields>::new(visitor, self.level))
     }
 }

@@ -1,21 +1,36 @@
 //! A deserializer under guard: it hands every visitor that may go deeper a guarded one.
 
+use std::marker::PhantomData;
+use std::mem::size_of;
+
 use serde::de::{Deserializer, Visitor};
 
 use super::Level;
-use super::visitor::{Holds, Watched};
+use super::visitor::{Elements, Fields, Nothing, Watched};
 
-/// A deserializer whose values are charged.
-pub(super) struct Guarded<'g, D> {
-    pub(super) inner: D,
-    pub(super) level: Level<'g>,
+/// A deserializer whose values are charged, for a place that holds a `P`, which is charged already.
+pub(super) struct Guarded<'g, D, P> {
+    inner: D,
+    level: Level<'g>,
+    place: PhantomData<fn() -> P>,
 }
 
-impl<'de, 'g, D: Deserializer<'de>> Guarded<'g, D> {
+impl<'g, D, P> Guarded<'g, D, P> {
     #[inline]
-    fn watch<V: Visitor<'de>>(self, visitor: V, holds: Holds) -> Result<(D, Watched<'g, V>), D::Error> {
-        let level = self.level.at::<V::Value, D::Error>()?;
-        Ok((self.inner, Watched { inner: visitor, level, holds }))
+    pub(super) fn new(inner: D, level: Level<'g>) -> Self {
+        Guarded { inner, level, place: PhantomData }
+    }
+}
+
+impl<'de, 'g, D: Deserializer<'de>, P> Guarded<'g, D, P> {
+    /// A value that does not fit into its place is behind a pointer.
+    #[inline]
+    fn watch<V: Visitor<'de>, H>(self, visitor: V) -> Result<(D, Watched<'g, V, H>), D::Error> {
+        let beyond = size_of::<V::Value>().saturating_sub(size_of::<P>());
+        if beyond > 0 {
+            self.level.guard.charge(beyond)?;
+        }
+        Ok((self.inner, Watched::new(visitor, self.level)))
     }
 }
 
@@ -34,13 +49,13 @@ macro_rules! watched {
     ($($method:ident => $passed:ident($($arg:ident: $type:ty),*), $holds:ident;)*) => {$(
         #[inline]
         fn $method<V: Visitor<'de>>(self, $($arg: $type,)* visitor: V) -> Result<V::Value, D::Error> {
-            let (inner, visitor) = self.watch(visitor, Holds::$holds)?;
+            let (inner, visitor) = self.watch::<V, $holds>(visitor)?;
             inner.$passed($($arg,)* visitor)
         }
     )*};
 }
 
-impl<'de, D: Deserializer<'de>> Deserializer<'de> for Guarded<'_, D> {
+impl<'de, D: Deserializer<'de>, P> Deserializer<'de> for Guarded<'_, D, P> {
     type Error = D::Error;
 
     numbers! {

@@ -1,6 +1,7 @@
 //! A visitor under guard: it charges what is owned and opens levels.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::de::{Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor};
 
@@ -9,35 +10,86 @@ use super::deserializer::Guarded;
 use super::{Account, Level};
 
 /// What a value keeps of the things it is given.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Holds {
-    /// A known number of fields, inside itself.
-    Fields,
-    /// Any number of elements, on the heap.
-    Elements,
-    /// A borrow, or nothing. Given a sequence nevertheless, it holds elements.
-    Nothing,
+pub(super) trait Holds {
+    /// Whether it keeps a copy of what it could borrow.
+    const COPIES: bool;
+
+    /// Who pays for the parts of a sequence that becomes a `T`.
+    fn parts<T>() -> Account;
+
+    /// Who pays for the keys and the values of a map that becomes a `T`.
+    fn pairs<T>() -> (Account, Account);
 }
 
-/// A visitor that is charged.
-pub(super) struct Watched<'g, V> {
-    pub(super) inner: V,
-    pub(super) level: Level<'g>,
-    pub(super) holds: Holds,
-}
+/// A known number of fields, inside itself.
+pub(super) struct Fields;
 
-impl<'de, V: Visitor<'de>> Watched<'_, V> {
+impl Holds for Fields {
+    const COPIES: bool = false;
+
     #[inline]
-    fn account(&self) -> Account {
-        match self.holds {
-            Holds::Fields => Account::inside::<V::Value>(),
-            Holds::Elements | Holds::Nothing => Account::elements(),
-        }
+    fn parts<T>() -> Account {
+        Account::inside::<T>()
     }
 
     #[inline]
+    fn pairs<T>() -> (Account, Account) {
+        (Account::names(), Account::inside::<T>())
+    }
+}
+
+/// Any number of elements, on the heap.
+pub(super) struct Elements;
+
+impl Holds for Elements {
+    const COPIES: bool = true;
+
+    #[inline]
+    fn parts<T>() -> Account {
+        Account::elements()
+    }
+
+    #[inline]
+    fn pairs<T>() -> (Account, Account) {
+        (Account::elements(), Account::values())
+    }
+}
+
+/// A borrow, or nothing. Given a sequence nevertheless, it holds elements.
+pub(super) struct Nothing;
+
+impl Holds for Nothing {
+    const COPIES: bool = false;
+
+    #[inline]
+    fn parts<T>() -> Account {
+        Elements::parts::<T>()
+    }
+
+    #[inline]
+    fn pairs<T>() -> (Account, Account) {
+        Elements::pairs::<T>()
+    }
+}
+
+/// A visitor that is charged for what it holds.
+pub(super) struct Watched<'g, V, H> {
+    inner: V,
+    level: Level<'g>,
+    holds: PhantomData<fn() -> H>,
+}
+
+impl<'g, V, H> Watched<'g, V, H> {
+    #[inline]
+    pub(super) fn new(inner: V, level: Level<'g>) -> Self {
+        Watched { inner, level, holds: PhantomData }
+    }
+}
+
+impl<V, H: Holds> Watched<'_, V, H> {
+    #[inline]
     fn charge_borrowed<E: Error>(&self, len: usize) -> Result<(), E> {
-        if self.holds == Holds::Elements { self.level.guard.charge(len) } else { Ok(()) }
+        if H::COPIES { self.level.guard.charge(len) } else { Ok(()) }
     }
 }
 
@@ -50,7 +102,7 @@ macro_rules! scalars {
     )*};
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Watched<'_, V> {
+impl<'de, V: Visitor<'de>, H: Holds> Visitor<'de> for Watched<'_, V, H> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -114,30 +166,26 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Watched<'_, V> {
     #[inline]
     fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
         let level = self.level.deeper()?;
-        self.inner.visit_some(Guarded { inner, level })
+        self.inner.visit_some(Guarded::<D, V::Value>::new(inner, level))
     }
 
     // Not a level: a newtype alone cannot contain itself.
     #[inline]
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        let level = self.level;
-        self.inner.visit_newtype_struct(Guarded { inner, level })
+        self.inner.visit_newtype_struct(Guarded::<D, V::Value>::new(inner, self.level))
     }
 
     #[inline]
     fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
         let level = self.level.deeper()?;
-        let account = self.account();
+        let account = H::parts::<V::Value>();
         self.inner.visit_seq(WatchedSeq { inner, level, account })
     }
 
     #[inline]
     fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
         let level = self.level.deeper()?;
-        let (keys, values) = match self.holds {
-            Holds::Fields => (Account::names(), self.account()),
-            Holds::Elements | Holds::Nothing => (Account::elements(), Account::values()),
-        };
+        let (keys, values) = H::pairs::<V::Value>();
         self.inner.visit_map(WatchedMap { inner, level, keys, values })
     }
 
