@@ -31,10 +31,9 @@ pub(super) fn implementation(service: &Service) -> TokenStream {
     let krate = &service.krate;
     let client = service.client();
     let name = client.to_string();
-    let assumptions = proofs::assumptions(service);
     let stubs = service.methods().map(|method| stub(service, method));
     quote! {
-        impl #client where #(#assumptions,)* { #(#stubs)* }
+        impl #client { #(#stubs)* }
 
         impl ::core::fmt::Debug for #client {
             fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
@@ -75,6 +74,8 @@ fn stub(service: &Service, method: &Method) -> TokenStream {
     let encodings = method.arguments.iter().map(|argument| values::encoded_argument(service, argument));
     let encoding_traits = (!method.arguments.is_empty()).then(|| values::encoding_traits(service));
     let seed_traits = values::seed_traits(service);
+    let bounds = proofs::bounds(service, method);
+    let bounds = (!bounds.is_empty()).then(|| quote!(where #(#bounds,)*));
     let (call, decoded) = outcome(service, &method.outcome);
     quote! {
         #(#cfg)*
@@ -82,7 +83,7 @@ fn stub(service: &Service, method: &Method) -> TokenStream {
         #default_doc
         #(#deprecated)*
         #(#lints)*
-        #vis fn #name(&self, #(#parameters),*) -> #call {
+        #vis fn #name(&self, #(#parameters),*) -> #call #bounds {
             #encoding_traits
             #seed_traits
             #krate::__private::call(&self.0, __Method::#variant as u16, (#(#encodings,)*), |reply| #decoded)

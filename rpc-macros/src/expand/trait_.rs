@@ -8,6 +8,7 @@ use crate::model::{Member, Method, Refusal, Service};
 
 pub(super) fn expand(service: &Service) -> TokenStream {
     let mut item = service.item.clone();
+    item.attrs.push(parse_quote!(#[allow(dead_code)]));
     item.colon_token = Some(Default::default());
     item.supertraits.push(parse_quote!(::core::marker::Send));
     item.supertraits.push(parse_quote!(::core::marker::Sync));
