@@ -1,1 +1,48 @@
-//! The wires.
+//! The wires of Farcall: one file or folder per wire, and the table that finds them by URL.
+//!
+//! | scheme | file | carries bytes by | learns of the peer's death by |
+//! |---|---|---|---|
+//! | `mem:NAME` | `mem` | queues in this process | the queue's end |
+//! | `unix:/path`, `unix:@name` | `unix` | a Unix stream socket | end of file, and the pidfd of whoever spoke first |
+//! | `tcp://host:port` | `tcp` | TCP | end of file, reset, keepalive; else only pings |
+//! | `fd:R,W` (of [`pipe_pair`] or inherited) | `pipe` | two pipes, or one socket | end of file only |
+//! | `exec:PROGRAM?arg=…` | `exec` | a child's stdin and stdout | end of file, and the child's pidfd |
+//! | `stdio:` | `stdio` | this process's stdin and stdout | end of file, and the parent's pidfd if it used `exec:` |
+//!
+//! A wire from outside implements [`Scheme`] and is made known with [`register`].
+
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "the wires of farcall need Linux 5.10 or later; farcall-core and farcall-macros build everywhere"
+);
+
+mod query;
+mod refusal;
+mod registry;
+mod sys;
+mod url;
+
+#[cfg(any(feature = "unix", feature = "tcp"))]
+mod arrivals;
+#[cfg(feature = "pipe")]
+mod duct;
+#[cfg(feature = "pipe")]
+mod exec;
+#[cfg(feature = "mem")]
+mod mem;
+#[cfg(feature = "pipe")]
+mod pipe;
+#[cfg(feature = "pipe")]
+mod single;
+#[cfg(feature = "pipe")]
+mod stdio;
+#[cfg(feature = "tcp")]
+mod tcp;
+#[cfg(feature = "unix")]
+mod unix;
+
+#[cfg(feature = "pipe")]
+pub use pipe::{PipeEnd, pipe_pair};
+pub use query::Query;
+pub use registry::{Scheme, connect, listen, may_block, register};
+pub use url::Url;

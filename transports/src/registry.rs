@@ -1,0 +1,139 @@
+//! The table that finds a wire by the scheme of a URL.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use farcall_core::transport::{Link, Listener};
+use farcall_core::{Code, Error, Fate};
+
+use crate::query::Query;
+use crate::url::Url;
+
+/// What a wire is to the table.
+///
+/// **Implementers**: take every option you know from `query`, call [`Query::finish`] before the first effect, and never
+/// block, except for a name lookup that [`may_block`](Scheme::may_block) has announced. Errors name the URL and the remedy.
+///
+/// **Callers** go through [`connect`](crate::connect) and [`listen`](crate::listen).
+pub trait Scheme: Send + Sync {
+    /// The scheme, in lower case.
+    fn name(&self) -> &'static str;
+
+    /// The connecting side of a link. It may still be on its way: then it answers "would block", and what goes wrong
+    /// surfaces at its next use.
+    ///
+    /// # Errors
+    /// What is known at once to be wrong; nothing was sent.
+    fn connect(&self, url: &Url, query: &mut Query) -> Result<Box<dyn Link>, Error>;
+
+    /// A place where links arrive.
+    ///
+    /// # Errors
+    /// Why this URL cannot be served.
+    fn listen(&self, url: &Url, query: &mut Query) -> Result<Box<dyn Listener>, Error>;
+
+    /// Whether `connect` or `listen` may block for this URL, so that it belongs on a thread where that is allowed.
+    fn may_block(&self, url: &Url) -> bool {
+        let _ = url;
+        false
+    }
+}
+
+/// `Some` of the wire if its feature is enabled.
+macro_rules! if_enabled {
+    ($feature:literal, $scheme:path) => {{
+        #[cfg(feature = $feature)]
+        let scheme: Option<&dyn Scheme> = Some(&$scheme);
+        #[cfg(not(feature = $feature))]
+        let scheme: Option<&dyn Scheme> = None;
+        scheme
+    }};
+}
+
+/// The wires of this crate: scheme, cargo feature, and the wire where the feature is enabled.
+#[rustfmt::skip]
+const BUILT_IN: &[(&str, &str, Option<&dyn Scheme>)] = &[
+    ("mem", "mem", if_enabled!("mem", crate::mem::Mem)),
+    ("unix", "unix", if_enabled!("unix", crate::unix::Unix)),
+    ("tcp", "tcp", if_enabled!("tcp", crate::tcp::Tcp)),
+    ("pipe", "pipe", if_enabled!("pipe", crate::pipe::Pipe)),
+    ("fd", "pipe", if_enabled!("pipe", crate::pipe::Descriptors)),
+    ("exec", "pipe", if_enabled!("pipe", crate::exec::Exec)),
+    ("stdio", "pipe", if_enabled!("pipe", crate::stdio::Stdio)),
+];
+
+static REGISTERED: RwLock<Vec<Arc<dyn Scheme>>> = RwLock::new(Vec::new());
+
+/// Makes a wire from outside known to this process, for as long as it lives.
+///
+/// # Errors
+/// `InvalidConfig` if the scheme is taken or is not a lower-case URL scheme.
+pub fn register(scheme: Arc<dyn Scheme>) -> Result<(), Error> {
+    let name = scheme.name();
+    let is_valid = name.bytes().enumerate().all(|(at, byte)| {
+        byte.is_ascii_lowercase() || (at > 0 && (byte.is_ascii_digit() || b"+-.".contains(&byte)))
+    });
+    if name.is_empty() || !is_valid {
+        return Err(Error::config(format!(
+            "`{name}` cannot be a scheme; begin with a lower-case letter and go on with letters, digits, `+`, `-` or `.`"
+        )));
+    }
+    let mut registered = REGISTERED.write().unwrap_or_else(PoisonError::into_inner);
+    let is_taken = BUILT_IN.iter().any(|(known, ..)| *known == name)
+        || registered.iter().any(|known| known.name() == name);
+    if is_taken {
+        return Err(Error::config(format!("the scheme `{name}` is taken; choose another name")));
+    }
+    registered.push(scheme);
+    Ok(())
+}
+
+/// Connects by the wire that the URL names. `query` is what callers have left of the URL's options.
+///
+/// # Errors
+/// `InvalidConfig` for an unknown scheme or a wrong option; otherwise what the wire says.
+pub fn connect(url: &Url, query: &mut Query) -> Result<Box<dyn Link>, Error> {
+    let link = with_scheme(url, |scheme| scheme.connect(url, query))??;
+    query.finish()?;
+    Ok(link)
+}
+
+/// Listens by the wire that the URL names. `query` is what callers have left of the URL's options.
+///
+/// # Errors
+/// `InvalidConfig` for an unknown scheme or a wrong option; otherwise what the wire says.
+pub fn listen(url: &Url, query: &mut Query) -> Result<Box<dyn Listener>, Error> {
+    let listener = with_scheme(url, |scheme| scheme.listen(url, query))??;
+    query.finish()?;
+    Ok(listener)
+}
+
+/// Whether [`connect`] or [`listen`] may block for this URL (a name lookup, the start of a program).
+pub fn may_block(url: &Url) -> bool {
+    with_scheme(url, |scheme| scheme.may_block(url)).unwrap_or(false)
+}
+
+fn with_scheme<R>(url: &Url, act: impl FnOnce(&dyn Scheme) -> R) -> Result<R, Error> {
+    let name = url.scheme();
+    match BUILT_IN.iter().find(|(known, ..)| *known == name) {
+        Some((.., Some(scheme))) => return Ok(act(*scheme)),
+        Some((_, feature, None)) => {
+            let remedy = format!("{url}: {name}: was left out of this build; enable the feature `{feature}`");
+            return Err(Error::new(Code::Unsupported, Fate::NotSent, remedy));
+        }
+        None => {}
+    }
+    let found = {
+        let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner);
+        registered.iter().find(|known| known.name() == name).cloned()
+    };
+    match found {
+        Some(scheme) => Ok(act(&*scheme)),
+        None => Err(url.refuse(format!("there is no wire `{name}:`; known here: {}", known().join(", ")))),
+    }
+}
+
+fn known() -> Vec<String> {
+    let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner);
+    let built_in = BUILT_IN.iter().filter(|(.., scheme)| scheme.is_some()).map(|(name, ..)| *name);
+    built_in.chain(registered.iter().map(|scheme| scheme.name())).map(|name| format!("{name}:")).collect()
+}
