@@ -14,7 +14,7 @@ pub(super) fn structure(service: &Service) -> TokenStream {
     let (cfg, deprecated) = (&attributes.cfg, &attributes.deprecated);
     let allowances = attributes.allowances();
     let doc = format!(
-        "Calls a [`{}`] on the other side of a connection: its methods, each returning a call.",
+        " Calls a [`{}`] on the other side of a connection: its methods, each returning a call.",
         service.item.ident
     );
     quote! {
@@ -62,7 +62,7 @@ fn stub(service: &Service, method: &Method) -> TokenStream {
     let (cfg, doc, deprecated, lints) =
         (&attributes.cfg, &attributes.doc, &attributes.deprecated, &attributes.lints);
     let default_doc = doc.is_empty().then(|| {
-        let text = format!("Calls `{}`.", method.name);
+        let text = format!(" Calls `{}`.", method.name);
         quote!(#[doc = #text])
     });
     let name = method.stub();

@@ -14,7 +14,7 @@ pub(super) fn structure(service: &Service) -> TokenStream {
     let attributes = &service.attributes;
     let (cfg, deprecated) = (&attributes.cfg, &attributes.deprecated);
     let allowances = attributes.allowances();
-    let doc = format!("Serves an implementation of [`{}`].", service.item.ident);
+    let doc = format!(" Serves an implementation of [`{}`].", service.item.ident);
     quote! {
         #(#cfg)*
         #(#deprecated)*
