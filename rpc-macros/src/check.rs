@@ -27,7 +27,9 @@ pub(crate) fn check(service: &mut Service, refusals: &mut Refusals) {
         check_qualifiers(&method.item.sig, &mut checked);
         check_receiver(&method.item.sig, &mut checked);
         check_arguments(method, &mut checked);
-        types::check_outcome(&method.outcome, &mut checked);
+        if method.item.sig.generics.params.is_empty() {
+            types::check_outcome(&method.outcome, &mut checked);
+        }
         if service.transparent {
             check_transparent(method, &mut checked);
         }
@@ -166,8 +168,8 @@ fn check_arguments(method: &Method, checked: &mut Checked<'_>) {
             checked.refuse(attribute, "an argument of a service method has no attributes");
         }
     }
-    for argument in &method.arguments {
-        types::check_argument(argument, checked);
+    if method.item.sig.generics.params.is_empty() {
+        method.arguments.iter().for_each(|argument| types::check_argument(argument, checked));
     }
     if let Some(argument) = method.arguments.get(ARGUMENTS_MAX) {
         let sentence = "a service method has at most 16 arguments; put them into a struct";

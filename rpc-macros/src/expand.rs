@@ -23,7 +23,6 @@ pub(crate) fn expand(service: &Service) -> TokenStream {
     let allowances = service.attributes.allowances();
     let parts = [
         table(service),
-        proofs::assertions(service),
         client::implementation(service),
         server::implementation(service),
         transparent::implementation(service),

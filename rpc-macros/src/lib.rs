@@ -50,7 +50,9 @@ use crate::refusals::Refusals;
 /// What cannot be supported is refused at compile time, at the token in question, in a sentence that says
 /// what is allowed.
 ///
-/// ```ignore
+/// The crate `farcall` has this attribute, and examples that run.
+///
+/// ```text
 /// #[farcall::service]
 /// pub trait Calculator {
 ///     /// Adds two numbers.

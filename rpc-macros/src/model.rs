@@ -3,6 +3,7 @@
 use proc_macro2::Span;
 use quote::format_ident;
 use syn::ext::IdentExt;
+use syn::spanned::Spanned;
 use syn::{
     Attribute, FnArg, GenericArgument, Ident, ItemTrait, Pat, Path, PathArguments, PathSegment, ReturnType,
     Signature, TraitItem, TraitItemFn, Type, parse_quote,
@@ -195,6 +196,21 @@ impl Outcome {
         match self {
             Outcome::Value(ty) | Outcome::Result(ty) => ty,
         }
+    }
+
+    /// The type of the value, or that of the error, where it is written as an argument of the type.
+    pub(crate) fn written_part(&self, index: usize) -> Option<&Type> {
+        match &last_segment(self.ty())?.arguments {
+            PathArguments::AngleBracketed(arguments) => match arguments.args.iter().nth(index)? {
+                GenericArgument::Type(ty) => Some(ty),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    pub(crate) fn error_span(&self) -> Span {
+        self.written_part(1).unwrap_or(self.ty()).span()
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) fn structure(service: &Service) -> TokenStream {
     let (cfg, deprecated) = (&attributes.cfg, &attributes.deprecated);
     let allowances = attributes.allowances();
     let doc = format!(
-        "Calls a [`{}`] on the other side of a connection: its methods, each returning a call.",
+        " Calls a [`{}`] on the other side of a connection: its methods, each returning a call.",
         service.item.ident
     );
     quote! {
@@ -31,10 +31,9 @@ pub(super) fn implementation(service: &Service) -> TokenStream {
     let krate = &service.krate;
     let client = service.client();
     let name = client.to_string();
-    let assumptions = proofs::assumptions(service);
     let stubs = service.methods().map(|method| stub(service, method));
     quote! {
-        impl #client where #(#assumptions,)* { #(#stubs)* }
+        impl #client { #(#stubs)* }
 
         impl ::core::fmt::Debug for #client {
             fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
@@ -63,7 +62,7 @@ fn stub(service: &Service, method: &Method) -> TokenStream {
     let (cfg, doc, deprecated, lints) =
         (&attributes.cfg, &attributes.doc, &attributes.deprecated, &attributes.lints);
     let default_doc = doc.is_empty().then(|| {
-        let text = format!("Calls `{}`.", method.name);
+        let text = format!(" Calls `{}`.", method.name);
         quote!(#[doc = #text])
     });
     let name = method.stub();
@@ -75,6 +74,8 @@ fn stub(service: &Service, method: &Method) -> TokenStream {
     let encodings = method.arguments.iter().map(|argument| values::encoded_argument(service, argument));
     let encoding_traits = (!method.arguments.is_empty()).then(|| values::encoding_traits(service));
     let seed_traits = values::seed_traits(service);
+    let bounds = proofs::bounds(service, method);
+    let bounds = (!bounds.is_empty()).then(|| quote!(where #(#bounds,)*));
     let (call, decoded) = outcome(service, &method.outcome);
     quote! {
         #(#cfg)*
@@ -82,7 +83,7 @@ fn stub(service: &Service, method: &Method) -> TokenStream {
         #default_doc
         #(#deprecated)*
         #(#lints)*
-        #vis fn #name(&self, #(#parameters),*) -> #call {
+        #vis fn #name(&self, #(#parameters),*) -> #call #bounds {
             #encoding_traits
             #seed_traits
             #krate::__private::call(&self.0, __Method::#variant as u16, (#(#encodings,)*), |reply| #decoded)

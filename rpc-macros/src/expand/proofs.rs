@@ -1,15 +1,15 @@
 //! Where the compiler is asked whether types travel: once, at the type.
 //!
-//! A type that serde does not know would be an error in every line that encodes or decodes it. So the
-//! implementations assume that all types travel (rustc takes a bound under `for<'__any>` as given, however
-//! false), and one assertion with the span of the type asks for the truth.
+//! A type that serde does not know would be an error in every line that encodes or decodes it. In the scope
+//! of a bound on a concrete type rustc takes the bound as given, however false, and reports it once, where it
+//! stands: so the stub and the server carry the same bounds at the same place, that of the type.
 
-use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{GenericArgument, PathArguments, Type, TypePath};
 
-use crate::model::{Argument, Method, Outcome, Passing, Service, last_segment, ungrouped};
+use crate::model::{Argument, Method, Outcome, Passing, Service, ungrouped};
 
 /// Types of the standard library that need no proof if what is inside them needs none.
 const TRAVELLERS: [&str; 24] = [
@@ -17,85 +17,65 @@ const TRAVELLERS: [&str; 24] = [
     "u128", "usize", "String", "Vec", "Option", "Box", "BTreeMap", "BTreeSet", "VecDeque", "Duration",
 ];
 
-/// A type, and what is claimed of it.
-struct Claim {
-    ty: TokenStream,
-    bound: &'static str,
-    span: Span,
-}
-
-/// One assertion for each type of each method.
-pub(super) fn assertions(service: &Service) -> TokenStream {
-    let krate = &service.krate;
-    let mut asserted = TokenStream::new();
-    for method in service.methods() {
-        let cfg = &method.attributes.cfg;
-        for Claim { ty, bound, span } in claims(service, method) {
-            let assertion = syn::Ident::new(bound, Span::mixed_site());
-            let assertion = quote_spanned!(span=> #assertion::<#ty>(););
-            asserted.extend(quote!(#(#cfg)* #assertion));
-        }
-    }
-    if asserted.is_empty() {
-        return asserted;
-    }
-    quote! {
-        const _: fn() = || {
-            fn __argument<T: #krate::__private::Argument>() {}
-            fn __outcome<T: #krate::__private::Outcome>() {}
-            #asserted
-        };
-    }
-}
-
-/// The bounds under which an implementation may take for granted that the types of the methods travel.
-pub(super) fn assumptions(service: &Service) -> Vec<TokenStream> {
-    let krate = &service.krate;
-    let mut seen = Vec::new();
+/// That the types of one method travel, as bounds.
+pub(super) fn bounds(service: &Service, method: &Method) -> Vec<TokenStream> {
     let mut bounds = Vec::new();
-    for method in service.methods().filter(|method| method.attributes.cfg.is_empty()) {
-        for Claim { ty, span, .. } in claims(service, method) {
-            let text = ty.to_string();
-            if !seen.contains(&text) {
-                seen.push(text);
-                bounds.push(quote_spanned!(span=> #ty: #krate::__private::Argument));
-            }
-        }
+    for argument in &method.arguments {
+        bounds.extend(argument_bound(service, argument));
     }
+    bounds.extend(outcome_bounds(service, &method.outcome));
     bounds
 }
 
-fn claims(service: &Service, method: &Method) -> Vec<Claim> {
-    let mut claims: Vec<_> = method.arguments.iter().filter_map(argument_claim).collect();
-    match &method.outcome {
-        Outcome::Value(ty) => claims.extend(claim(ty, "__outcome")),
+/// That the types of all methods travel. Types that a `#[cfg]` may remove are left out.
+pub(super) fn all_bounds(service: &Service) -> Vec<TokenStream> {
+    let unconditional = service.methods().filter(|method| method.attributes.cfg.is_empty());
+    unconditional.flat_map(|method| bounds(service, method)).collect()
+}
+
+fn argument_bound(service: &Service, argument: &Argument) -> Option<TokenStream> {
+    let ty = match &argument.passing {
+        Passing::Str | Passing::Bytes | Passing::OptionStr | Passing::OptionBytes => return None,
+        Passing::Owned => &argument.ty,
+        Passing::Slice(inner) | Passing::Reference(inner) => inner,
+    };
+    (!travels(ty)).then(|| bound(service, &ty.to_token_stream(), ty.span(), "Argument"))
+}
+
+fn outcome_bounds(service: &Service, outcome: &Outcome) -> Vec<TokenStream> {
+    match outcome {
+        Outcome::Value(ty) if travels(ty) => Vec::new(),
+        Outcome::Value(ty) => vec![bound(service, &ty.to_token_stream(), ty.span(), "Outcome")],
         Outcome::Result(ty) => {
             let krate = &service.krate;
-            for (index, part) in ["Ok", "Err"].into_iter().enumerate() {
-                let written = generic_argument(ty, index);
+            let parts = ["Ok", "Err"].into_iter().enumerate().filter_map(|(index, part)| {
+                let written = outcome.written_part(index);
                 if written.is_some_and(travels) {
-                    continue;
+                    return None;
                 }
                 let span = written.unwrap_or(ty).span();
-                let part = syn::Ident::new(part, span);
+                let part = Ident::new(part, span);
                 let ty = quote_spanned!(span=> <#ty as #krate::__private::ResultParts>::#part);
-                claims.push(Claim { ty, bound: "__outcome", span });
-            }
+                Some(bound(service, &ty, span, "Outcome"))
+            });
+            parts.collect()
         }
     }
-    claims
 }
 
-fn argument_claim(argument: &Argument) -> Option<Claim> {
-    match &argument.passing {
-        Passing::Str | Passing::Bytes | Passing::OptionStr | Passing::OptionBytes => None,
-        Passing::Owned => claim(&argument.ty, "__argument"),
-        Passing::Slice(inner) | Passing::Reference(inner) => claim(inner, "__argument"),
-    }
+fn bound(service: &Service, ty: &TokenStream, span: Span, name: &str) -> TokenStream {
+    let span = Span::mixed_site().located_at(span);
+    let krate = respanned(service.krate.to_token_stream(), span);
+    let name = Ident::new(name, span);
+    quote_spanned!(span=> #ty: #krate::__private::#name)
 }
 
-fn claim(ty: &Type, bound: &'static str) -> Option<Claim> {
-    (!travels(ty)).then(|| Claim { ty: ty.to_token_stream(), bound, span: ty.span() })
+fn respanned(tokens: TokenStream, span: Span) -> TokenStream {
+    let tokens = tokens.into_iter().map(|mut token| {
+        token.set_span(token.span().located_at(span));
+        token
+    });
+    tokens.collect()
 }
 
 /// Whether the type is known to travel by its name.
@@ -119,15 +99,5 @@ fn travels(ty: &Type) -> bool {
             inner && TRAVELLERS.iter().any(|name| segment.ident == name)
         }
         _ => false,
-    }
-}
-
-fn generic_argument(ty: &Type, index: usize) -> Option<&Type> {
-    match &last_segment(ty)?.arguments {
-        PathArguments::AngleBracketed(arguments) => match arguments.args.iter().nth(index)? {
-            GenericArgument::Type(ty) => Some(ty),
-            _ => None,
-        },
-        _ => None,
     }
 }

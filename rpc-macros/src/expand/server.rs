@@ -14,7 +14,7 @@ pub(super) fn structure(service: &Service) -> TokenStream {
     let attributes = &service.attributes;
     let (cfg, deprecated) = (&attributes.cfg, &attributes.deprecated);
     let allowances = attributes.allowances();
-    let doc = format!("Serves an implementation of [`{}`].", service.item.ident);
+    let doc = format!(" Serves an implementation of [`{}`].", service.item.ident);
     quote! {
         #(#cfg)*
         #(#deprecated)*
@@ -64,14 +64,15 @@ fn dispatch(service: &Service) -> TokenStream {
     let krate = &service.krate;
     let trait_ = &service.item.ident;
     let server = service.server();
-    let assumptions = proofs::assumptions(service);
+    let bounds = proofs::all_bounds(service);
+    let bounds = (!bounds.is_empty()).then(|| quote!(where #(#bounds,)*));
     let arms = service.methods().map(|method| arm(service, method));
     let deprecated: Vec<&Attribute> =
         service.methods().flat_map(|method| &method.attributes.deprecated).take(1).collect();
     let allow = (!deprecated.is_empty()).then(|| quote!(#[allow(deprecated)]));
     quote! {
         #allow
-        impl<__S: #trait_> #krate::Service for #server<__S> where #(#assumptions,)* {
+        impl<__S: #trait_> #krate::Service for #server<__S> #bounds {
             fn descriptor(&self) -> &'static #krate::__private::ServiceDescriptor {
                 &__SERVICE
             }

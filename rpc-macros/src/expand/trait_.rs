@@ -6,8 +6,10 @@ use syn::{Block, FnArg, Pat, TraitItem, TraitItemFn, parse_quote};
 
 use crate::model::{Member, Method, Refusal, Service};
 
+/// A program that only calls does not use the trait itself: that is no dead code.
 pub(super) fn expand(service: &Service) -> TokenStream {
     let mut item = service.item.clone();
+    item.attrs.push(parse_quote!(#[allow(dead_code)]));
     item.colon_token = Some(Default::default());
     item.supertraits.push(parse_quote!(::core::marker::Send));
     item.supertraits.push(parse_quote!(::core::marker::Sync));

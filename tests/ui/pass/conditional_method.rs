@@ -61,6 +61,8 @@ struct AbsentClient;
 
 fn main() {
     let _ = PartialServer::new(Here);
-    let _: &farcall::__private::ServiceDescriptor = PartialClient::DESCRIPTOR;
+    let methods = PartialClient::DESCRIPTOR.methods().iter();
+    assert_eq!(methods.map(|method| method.name()).collect::<Vec<_>>(), ["first", "either", "last"]);
+    assert!(EmptyClient::DESCRIPTOR.methods().is_empty());
     let _ = AbsentClient;
 }

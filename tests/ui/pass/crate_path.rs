@@ -27,5 +27,7 @@ mod empty {
 }
 
 fn main() {
+    assert_eq!(<ElsewhereClient as farcall::Client>::DESCRIPTOR.name(), "elsewhere");
+    assert_eq!(<empty::BareClient as farcall::Client>::DESCRIPTOR.name(), "Bare");
     let _ = |client: empty::BareClient| client.add(1, "", ::std::option::Option::None);
 }

@@ -15,7 +15,7 @@ mod inner {
 
     pub(crate) mod deeper {
         #[farcall::service]
-        pub(in crate) trait Within {
+        pub(crate) trait Within {
             async fn visible(&self) -> i64;
         }
     }

@@ -1,5 +1,6 @@
-#![deny(warnings)]
 //! A program that only serves, or only calls, gets no warning about the other half.
+
+#![deny(warnings)]
 
 #[farcall::service]
 trait Served {
@@ -24,7 +25,8 @@ impl Served for Serving {
     }
 }
 
-fn main() {
+#[test]
+fn half_of_a_service_may_stay_unused() {
     let _ = ServedServer::new(Serving);
-    let _ = |client: CalledClient| client.first();
+    let _call = |client: CalledClient| client.first();
 }
