@@ -19,7 +19,7 @@ mod workers;
 
 pub(crate) use thread::{Arrivals, Errand, Lifetime, Reactor};
 #[cfg(feature = "tokio")]
-pub(crate) use tokio::{Runtime, unblock};
+pub(crate) use tokio::{ListenerWatch, Runtime, unblock};
 pub(crate) use workers::Workers;
 
 /// Nanoseconds since the first question, on the monotonic clock.

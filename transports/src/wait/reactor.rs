@@ -261,7 +261,7 @@ impl Loop {
         let flag = |wanted: bool, flag| if wanted { flag } else { epoll::EventFlags::empty() };
         let (reads, writes) =
             (flag(wants.read, epoll::EventFlags::IN), flag(wants.write, epoll::EventFlags::OUT));
-        let mut tell = |fd: &OwnedFd, flags| match before {
+        let tell = |fd: &OwnedFd, flags| match before {
             None => epoll::add(&self.epoll, fd, data, flags),
             Some(_) => epoll::modify(&self.epoll, fd, data, flags),
         };
