@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
-use farcall_core::driver::{Attendance, Driver, Interest, Pumped, Task, Wants};
+use farcall_core::driver::{Attendance, Driver, Interest, Pumped, Wants};
 use farcall_core::transport::Readiness;
 use farcall_core::{Code, Error, Fate, Time};
 use tokio::io::Interest as Direction;
