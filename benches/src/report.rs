@@ -81,7 +81,7 @@ impl Report {
             writeln!(out, "cache line to the other core and back, per round: {} µs", rounds.join(" "))?;
         }
         let mut table = Table::new();
-        table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+        table.load_preset(presets::ASCII_MARKDOWN);
         table.set_header(["case", "p50 µs", "p99 µs", "calls/s", "CPU µs/call", "× limit", "limit"]);
         for index in 1..=5 {
             if let Some(column) = table.column_mut(index) {
@@ -101,6 +101,7 @@ impl Report {
 
     fn row(&self, case: Case, sample: &Sample) -> [String; 7] {
         let (ratio, limit) = match self.limit(case) {
+            Some((limit, _)) if limit == case => (String::from("1.00"), String::from("itself")),
             Some((limit, found)) => (
                 format!("{:.2}", ratio(case, sample, &found)),
                 [limit.subject.word(), limit.wire.word(), limit.style.word(), limit.waiting.word()].join("/"),
