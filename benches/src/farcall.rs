@@ -4,7 +4,6 @@ mod client;
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::fd::{AsFd as _, IntoRawFd as _};
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -104,13 +103,12 @@ fn announce(wire: Wire, url: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Where the client connects, and what must live until it has done so.
+/// Where the client connects, and the process that must live meanwhile.
 #[derive(Debug)]
 struct Meeting {
     url: String,
     /// The server, unless the wire itself starts one.
     _server: Option<Peer>,
-    _directory: Option<Directory>,
 }
 
 impl Meeting {
@@ -118,31 +116,32 @@ impl Meeting {
         let part = Part { core, ..Part::of(Role::Server, case) };
         match case.wire {
             Wire::Unix => {
-                let directory = Directory::make()?;
-                let url = format!("unix:{}", directory.path.join("socket").display());
-                Self::announced(Part { url: Some(url), ..part }, Some(directory))
+                // An abstract name leaves nothing behind when this process is killed.
+                Self::announced(part, format!("unix:@farcall-bench-{}", getpid().as_raw_nonzero()))
             }
-            Wire::Tcp => Self::announced(Part { url: Some(String::from("tcp://127.0.0.1:0")), ..part }, None),
+            Wire::Tcp => Self::announced(part, String::from("tcp://127.0.0.1:0")),
             Wire::Exec => {
                 let program = std::env::current_exe()?;
-                let arguments = part.arguments().iter().map(|text| format!("arg={}", escaped(text)));
-                let query = arguments.collect::<Vec<_>>().join("&");
+                let query: Vec<String> =
+                    part.arguments().iter().map(|text| format!("arg={}", escaped(text))).collect();
+                let query = query.join("&");
                 let url = format!("exec:{}?{query}", escaped(&program.display().to_string()));
-                Ok(Self { url, _server: None, _directory: None })
+                Ok(Self { url, _server: None })
             }
             Wire::Pipe => {
                 let (ours, theirs) = ends::pair(Wire::Pipe)?;
                 let server = Peer::start(&part, Stdio::from(theirs.input), Stdio::from(theirs.output))?;
                 let url = format!("fd:{},{}", ours.input.into_raw_fd(), ours.output.into_raw_fd());
-                Ok(Self { url, _server: Some(server), _directory: None })
+                Ok(Self { url, _server: Some(server) })
             }
             Wire::CacheLine => Err(io::Error::other("no calls go over a single cache line")),
         }
     }
 
     /// Starts a server that says on its stdout where it listens.
-    fn announced(part: Part, directory: Option<Directory>) -> io::Result<Self> {
+    fn announced(part: Part, url: String) -> io::Result<Self> {
         let (output, input) = io::pipe()?;
+        let part = Part { url: Some(url), ..part };
         let server = Peer::start(&part, Stdio::null(), Stdio::from(input))?;
         let mut url = String::new();
         BufReader::new(output).read_line(&mut url)?;
@@ -150,7 +149,7 @@ impl Meeting {
         if url.is_empty() {
             return Err(io::Error::other("the server ended before it listened"));
         }
-        Ok(Self { url, _server: Some(server), _directory: directory })
+        Ok(Self { url, _server: Some(server) })
     }
 }
 
@@ -160,28 +159,6 @@ fn escaped(text: &str) -> String {
     text.bytes()
         .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
         .collect()
-}
-
-/// A directory of this process for a socket, removed when dropped.
-#[derive(Debug)]
-struct Directory {
-    path: PathBuf,
-}
-
-impl Directory {
-    fn make() -> io::Result<Self> {
-        let name = format!("farcall-bench-{}", getpid().as_raw_nonzero());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path)?;
-        Ok(Self { path })
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        // What cannot be removed stays in the system's temporary directory: no reason to fail a measurement.
-        let _removed = std::fs::remove_dir_all(&self.path);
-    }
 }
 
 /// The number that the server gave for its process.
