@@ -37,7 +37,7 @@ fn waiting<T: Send + 'static>(
     let start = Instant::now();
     let mut before = start;
     while before - start < length {
-        let calls = (0..outstanding).map(|_| call()).collect();
+        let calls = (0..outstanding).map(|_| call());
         for call in ::farcall::submit_all(calls) {
             call.wait().map_err(failed)?;
             tally.record(before.elapsed());
