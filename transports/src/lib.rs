@@ -17,7 +17,6 @@ compile_error!(
 );
 
 mod query;
-mod refusal;
 mod registry;
 mod sys;
 mod url;
@@ -32,6 +31,8 @@ mod exec;
 mod mem;
 #[cfg(feature = "pipe")]
 mod pipe;
+#[cfg(any(feature = "unix", feature = "tcp", feature = "pipe"))]
+mod refusal;
 #[cfg(feature = "pipe")]
 mod single;
 #[cfg(feature = "pipe")]
