@@ -5,7 +5,7 @@ use std::time::Duration;
 use farcall_core::Code;
 use farcall_core::transport::{Link, Received};
 use rustix::io::Errno;
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::harness::{LIMIT, connect, fault, is_over, receive, send, wait_until};
 
@@ -76,9 +76,12 @@ fn the_childs_end_is_in_the_error() {
 
 #[test]
 fn a_killed_child_is_seen_although_its_own_child_holds_the_pipes() {
-    let mut link = shell("sleep 100 & echo; kill -9 $$");
+    let mut link = shell("sleep 100 & echo $!; kill -9 $$");
     assert!(is_over(&link.life().unwrap(), LIMIT));
-    drop(link.receive());
+    let said = fault(&mut *link);
+    let holder = said.chars().filter(char::is_ascii_digit).collect::<String>().parse().unwrap();
+    assert!(!is_reaped(link.peer().pid.unwrap()) && Pid::from_raw(holder).is_some(), "{said}");
+    kill_process(Pid::from_raw(holder).unwrap(), Signal::KILL).unwrap();
 }
 
 #[test]
