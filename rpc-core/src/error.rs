@@ -168,6 +168,17 @@ impl Error {
         }))
     }
 
+    /// The same error with a time to wait before another attempt.
+    pub fn with_retry_after(self, after: Duration) -> Self {
+        Error(Arc::new(Repr {
+            code: self.0.code,
+            fate: self.0.fate,
+            message: self.0.message.clone(),
+            retry_after: Some(after),
+            source: self.0.source.clone(),
+        }))
+    }
+
     /// The same error with another fate, for a call that shares a failure with others.
     pub fn with_fate(&self, fate: Fate) -> Self {
         if fate == self.0.fate {

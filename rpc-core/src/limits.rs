@@ -71,8 +71,8 @@ pub const IDLE_FRAMES: u32 = 1_024;
 /// Services that one side may open on one connection.
 pub const MAX_OBJECTS: usize = 1_024;
 
-/// Methods of one service: a method is a `u16` on the wire, and its table one message.
-pub const MAX_METHODS: usize = 4_096;
+/// Methods of one service: their names fit in one frame.
+pub const MAX_METHODS: usize = 1_024;
 
 /// Bytes of a name of a service or method.
 pub const MAX_NAME: usize = 255;

@@ -149,6 +149,9 @@ pub enum LinkFault {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The peer's process has ended; says how.
+    #[error("{0}")]
+    Exited(String),
     /// The peer broke a rule of this wire.
     #[error("{0}")]
     Broken(String),

@@ -16,10 +16,12 @@ compile_error!(
     "the wires of farcall need Linux 5.10 or later; farcall-core and farcall-macros build everywhere"
 );
 
+mod face;
 mod query;
 mod registry;
 mod sys;
 mod url;
+mod wait;
 
 #[cfg(any(feature = "unix", feature = "tcp"))]
 mod arrivals;
@@ -42,8 +44,9 @@ mod tcp;
 #[cfg(feature = "unix")]
 mod unix;
 
+pub use face::{Connect, Join, Server, ServerHandle, Shutdown, Starting, connect, serve};
 #[cfg(feature = "pipe")]
 pub use pipe::{PipeEnd, pipe_pair};
 pub use query::Query;
-pub use registry::{Scheme, connect, listen, may_block, register};
+pub use registry::{Scheme, register};
 pub use url::Url;

@@ -91,7 +91,7 @@ pub fn register(scheme: Arc<dyn Scheme>) -> Result<(), Error> {
 ///
 /// # Errors
 /// `InvalidConfig` for an unknown scheme or a wrong option; otherwise what the wire says.
-pub fn connect(url: &Url, query: &mut Query) -> Result<Box<dyn Link>, Error> {
+pub(crate) fn connect(url: &Url, query: &mut Query) -> Result<Box<dyn Link>, Error> {
     let link = with_scheme(url, |scheme| scheme.connect(url, query))??;
     query.finish()?;
     Ok(link)
@@ -101,14 +101,14 @@ pub fn connect(url: &Url, query: &mut Query) -> Result<Box<dyn Link>, Error> {
 ///
 /// # Errors
 /// `InvalidConfig` for an unknown scheme or a wrong option; otherwise what the wire says.
-pub fn listen(url: &Url, query: &mut Query) -> Result<Box<dyn Listener>, Error> {
+pub(crate) fn listen(url: &Url, query: &mut Query) -> Result<Box<dyn Listener>, Error> {
     let listener = with_scheme(url, |scheme| scheme.listen(url, query))??;
     query.finish()?;
     Ok(listener)
 }
 
 /// Whether [`connect`] or [`listen`] may block for this URL (a name lookup, the start of a program).
-pub fn may_block(url: &Url) -> bool {
+pub(crate) fn may_block(url: &Url) -> bool {
     with_scheme(url, |scheme| scheme.may_block(url)).unwrap_or(false)
 }
 

@@ -1,0 +1,308 @@
+//! A call: lazy, cancellable, one type for the four styles of waiting.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use crate::buffers;
+use crate::client::{ClientCore, Reply};
+use crate::codec::Encodings;
+use crate::context;
+use crate::driver::Driver;
+use crate::error::{Code, Error, Fate};
+use crate::limits::MAX_DEADLINE;
+use crate::session::{CallParts, Settled, Started};
+
+/// A call of a remote method. Nothing happens until it is started, which happens at its first poll, or by
+/// [`wait`](Call::wait), [`submit`](Call::submit), [`on_complete`](Call::on_complete) or [`detach`](Call::detach).
+///
+/// | style | how |
+/// |---|---|
+/// | synchronous | `.wait()` |
+/// | asynchronous | `.await` |
+/// | non-blocking | `.submit()`, then [`try_take`](Call::try_take) |
+/// | callback | `.on_complete(f)` |
+///
+/// The deadline counts from the start. Dropping a started call cancels it; a call that is polled once and then held
+/// delays no other.
+#[must_use = "a call does nothing until it is awaited, waited for, submitted or detached"]
+pub struct Call<T, E = Error> {
+    core: ClientCore,
+    method: u16,
+    deadline: Duration,
+    decode: fn(Reply<'_>) -> Result<T, E>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Encoded(Vec<u8>),
+    /// It could not be encoded or started.
+    Refused(Error),
+    Started(u32),
+    Done,
+}
+
+/// A call of `method` with these arguments, for generated code.
+pub fn call<T, E, A: Encodings>(
+    core: &ClientCore,
+    method: u16,
+    args: A,
+    decode: fn(Reply<'_>) -> Result<T, E>,
+) -> Call<T, E> {
+    let mut buf = buffers::take(args.size_hint());
+    let state = match args.encode(core.connection.handle().codec, &mut buf) {
+        Ok(()) => State::Encoded(buf),
+        Err(error) => State::Refused(error.into_error(Fate::NotSent)),
+    };
+    Call { core: core.clone(), method, deadline: core.connection.policy().deadline, decode, state }
+}
+
+impl<T, E> fmt::Debug for Call<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("method", &self.name())
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T, E> Call<T, E> {
+    /// The same call with this deadline, counted from its start.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    fn name(&self) -> String {
+        format!("{}.{}", self.core.descriptor.name(), self.core.descriptor.method_name(self.method))
+    }
+
+    fn driver(&self) -> &Arc<Driver> {
+        &self.core.connection.handle().driver
+    }
+
+    /// Starts the call unless it has been started.
+    fn start(&mut self, waker: Option<&Waker>) -> Option<Started> {
+        let body = match std::mem::replace(&mut self.state, State::Done) {
+            State::Encoded(body) => body,
+            other => {
+                self.state = other;
+                return None;
+            }
+        };
+        let driver = self.driver();
+        let now = driver.host().now();
+        let (inherited, cause) = context::inherited(driver);
+        let own = now + self.deadline.min(MAX_DEADLINE);
+        let deadline = inherited.map_or(own, |inherited| inherited.min(own));
+        let parts = CallParts { object: self.core.object, method: self.method, body, deadline, cause };
+        match driver.session().start(parts, waker.cloned()) {
+            Ok(started) => {
+                self.state = State::Started(started.token);
+                Some(started)
+            }
+            Err(error) => {
+                self.state = State::Refused(error);
+                None
+            }
+        }
+    }
+
+    /// What was attempted, in front of why it failed.
+    fn explain(&self, error: Error) -> Error {
+        error.context(format_args!("{} on {}", self.name(), self.core.connection.url()))
+    }
+}
+
+impl<T, E: From<Error>> Call<T, E> {
+    fn finish(&self, settled: Settled) -> Result<T, E> {
+        let (bytes, failed) = match settled {
+            Settled::Value(bytes) => (bytes, false),
+            Settled::Failed(bytes) => (bytes, true),
+            Settled::Error(error) => return Err(self.explain(error).into()),
+        };
+        let codec = self.core.connection.handle().codec;
+        let budget = self.core.connection.policy().decode_budget;
+        let result = (self.decode)(Reply { codec, bytes: &bytes, failed, budget });
+        buffers::give(bytes);
+        result
+    }
+
+    /// The result of a call that is not waiting for a verdict.
+    fn refused(&mut self) -> Result<T, E> {
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Refused(error) => Err(self.explain(error).into()),
+            _ => Err(Error::new(Code::Internal, Fate::Unknown, "the call's result was taken before").into()),
+        }
+    }
+
+    /// Starts the call if need be and blocks until its result is there.
+    ///
+    /// # Errors
+    /// What the call ended with; `MustNotBlock` on a thread that drives a current-thread runtime (use `.await` there):
+    /// an unstarted call is then `NotSent`.
+    pub fn wait(mut self) -> Result<T, E> {
+        let driver = Arc::clone(self.driver());
+        let mut result = None;
+        let blocked = driver.host().block(&mut || {
+            if self.start(None).is_some() {
+                driver.flush();
+            }
+            result = Some(match self.state {
+                State::Started(token) => {
+                    let settled = driver.wait(token);
+                    self.state = State::Done;
+                    self.finish(settled)
+                }
+                _ => self.refused(),
+            });
+        });
+        match (result, blocked) {
+            (Some(result), _) => result,
+            (None, Err(error)) => {
+                let fate =
+                    if matches!(self.state, State::Started(_)) { Fate::Unknown } else { Fate::NotSent };
+                Err(self.explain(error.with_fate(fate)).into())
+            }
+            (None, Ok(())) => Err(Error::new(Code::Internal, Fate::Unknown, "the host did not wait").into()),
+        }
+    }
+
+    /// Starts the call and sends it at once; ask for its result with [`try_take`](Call::try_take), `.wait()` or
+    /// `.await`.
+    pub fn submit(mut self) -> Self {
+        if self.start(None).is_some() {
+            self.driver().flush();
+        }
+        self
+    }
+
+    /// The result, if it is there: without blocking, and without anybody else reading for this connection. Starts the
+    /// call if need be. After it has given the result, the call is spent.
+    pub fn try_take(&mut self) -> Option<Result<T, E>> {
+        if self.start(None).is_some() {
+            self.driver().flush();
+        }
+        let State::Started(token) = self.state else { return Some(self.refused()) };
+        let driver = Arc::clone(self.driver());
+        let settled = driver.session().try_take(token).or_else(|| {
+            driver.touch();
+            driver.session().try_take(token)
+        })?;
+        self.state = State::Done;
+        Some(self.finish(settled))
+    }
+
+    /// Starts the call and runs `f` with its result on the process's helper thread, which is started when it is first
+    /// needed. `f` must not block.
+    ///
+    /// # Errors
+    /// The helper thread cannot be had; the call is cancelled.
+    pub fn on_complete(mut self, f: impl FnOnce(Result<T, E>) + Send + 'static) -> Result<(), Error>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        if self.start(None).is_some() {
+            self.driver().flush();
+        }
+        let host = Arc::clone(self.driver().host());
+        host.call_back(Box::pin(async move { f(self.await) }))
+    }
+
+    /// Starts the call, sends it, and leaves it to itself: it is not cancelled, its result is for nobody.
+    ///
+    /// # Errors
+    /// It could not be started, or too many such calls wait for credit; `NotSent`.
+    pub fn detach(mut self) -> Result<(), Error> {
+        let started = self.start(None).is_some();
+        let result = match std::mem::replace(&mut self.state, State::Done) {
+            State::Started(token) => self.driver().session().detach(token),
+            State::Refused(error) => Err(error),
+            State::Encoded(_) | State::Done => Ok(()),
+        };
+        if started {
+            self.driver().flush();
+        }
+        result.map_err(|error| self.explain(error))
+    }
+}
+
+/// Starts calls in order and sends them in one flush for each connection. They come back for their results.
+///
+/// Calls that cannot be started carry their error as their result.
+pub fn submit_all<T, E: From<Error>>(calls: impl IntoIterator<Item = Call<T, E>>) -> Vec<Call<T, E>> {
+    let mut calls: Vec<_> = calls.into_iter().collect();
+    let mut unflushed: Option<Arc<Driver>> = None;
+    for call in &mut calls {
+        if call.start(None).is_none() {
+            continue;
+        }
+        match &unflushed {
+            Some(driver) if Arc::ptr_eq(driver, call.driver()) => {}
+            _ => {
+                if let Some(driver) = unflushed.replace(Arc::clone(call.driver())) {
+                    driver.flush();
+                }
+            }
+        }
+    }
+    if let Some(driver) = unflushed {
+        driver.flush();
+    }
+    calls
+}
+
+impl<T, E: From<Error>> Future for Call<T, E> {
+    type Output = Result<T, E>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let started = self.start(Some(cx.waker()));
+        let State::Started(token) = self.state else { return Poll::Ready(self.refused()) };
+        if let Some(started) = started {
+            let driver = self.driver();
+            if let Err(error) = driver.host().attend(driver) {
+                return Poll::Ready(Err(self.explain(error).into()));
+            }
+            if started.alone {
+                driver.flush();
+            } else {
+                driver.flush_soon();
+            }
+            if started.sooner {
+                driver.rearm();
+            }
+            return Poll::Pending;
+        }
+        if let Some(settled) = self.driver().session().take(token, cx.waker()) {
+            self.state = State::Done;
+            return Poll::Ready(self.finish(settled));
+        }
+        let driver = self.driver();
+        match driver.host().attend(driver) {
+            Ok(()) => Poll::Pending,
+            Err(error) => Poll::Ready(Err(self.explain(error).into())),
+        }
+    }
+}
+
+/// A call holds no value of these types, only the function that will make one.
+impl<T, E> Unpin for Call<T, E> {}
+
+impl<T, E> Drop for Call<T, E> {
+    fn drop(&mut self) {
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Started(token) => {
+                if self.driver().session().abandon(token) {
+                    self.driver().flush_soon();
+                }
+            }
+            State::Encoded(buf) => buffers::give(buf),
+            State::Refused(_) | State::Done => {}
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Handles: a connection, and the clients that are opened on it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::client::Closing;
+use crate::codec::Codec;
+use crate::driver::Driver;
+use crate::error::{Error, Fate};
+use crate::service::ServiceDescriptor;
+use crate::transport::Peer;
+
+/// What holds for all calls of a handle, unless a call says otherwise.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// Time from a call's start until its caller stops waiting.
+    pub deadline: Duration,
+    /// What decoding one result may allocate, in bytes; `None`: 32 times its size, within bounds.
+    pub decode_budget: Option<usize>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy { deadline: crate::limits::DEFAULT_DEADLINE, decode_budget: None }
+    }
+}
+
+/// Shared by all handles of one connection; the last one closes it.
+pub(super) struct Handle {
+    pub(super) driver: Arc<Driver>,
+    pub(super) codec: Codec,
+    /// A handle lent to a handler does not close what it does not own.
+    owns: bool,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.owns {
+            self.driver.close_now("the last handle of the connection was dropped");
+        }
+    }
+}
+
+/// A connection to a peer, on which clients of several services can be opened.
+///
+/// Cheap to clone. When the last handle, client and pending call of a connection is gone, it is flushed once and closed.
+#[derive(Clone)]
+pub struct Connection {
+    handle: Arc<Handle>,
+    policy: Policy,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("url", &self.url()).finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    /// The owning handle of a driver whose peer has said hello.
+    ///
+    /// # Errors
+    /// The session's codec is not part of this build.
+    pub fn owning(driver: Arc<Driver>, policy: Policy) -> Result<Self, Error> {
+        let name = driver.session().codec();
+        let Some(codec) = Codec::from_name(&name) else {
+            return Err(Error::config(format!("{}: this build has no codec {name}", driver.url())));
+        };
+        Ok(Connection { handle: Arc::new(Handle { driver, codec, owns: true }), policy })
+    }
+
+    /// A handle that leaves the connection as it is when it is dropped.
+    pub(crate) fn borrowed(driver: &Arc<Driver>) -> Option<Self> {
+        let codec = Codec::from_name(&driver.session().codec())?;
+        let handle = Handle { driver: Arc::clone(driver), codec, owns: false };
+        Some(Connection { handle: Arc::new(handle), policy: Policy::default() })
+    }
+
+    /// A client of the service that `C` stands for. Nothing is waited for: a service that the peer does not have shows
+    /// when it is called.
+    ///
+    /// # Errors
+    /// The connection is gone, or too many services are open on it.
+    pub fn open<C: Client>(&self) -> Result<C, Error> {
+        let descriptor = C::DESCRIPTOR;
+        let session = self.handle.driver.session();
+        if let Some(error) = session.ended() {
+            return Err(error.with_fate(Fate::NotSent));
+        }
+        let methods = descriptor.methods().iter().map(|method| (method.name(), method.fingerprint()));
+        let object = session.open(descriptor.name(), methods)?;
+        Ok(C::__from_core(ClientCore { connection: self.clone(), object, descriptor }))
+    }
+
+    /// The URL of the link.
+    pub fn url(&self) -> &str {
+        self.handle.driver.url()
+    }
+
+    /// The wire that carries the calls.
+    pub fn transport(&self) -> &'static str {
+        self.peer().transport
+    }
+
+    /// Who is at the other end, as far as the kernel knows.
+    pub fn peer(&self) -> Peer {
+        self.handle.driver.peer()
+    }
+
+    /// The same connection with another default deadline for the calls of this handle and the clients opened on it.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.policy.deadline = deadline;
+        self
+    }
+
+    /// Sends what was started, says goodbye and waits until both have left, at most for `limits::HANDSHAKE`. Calls
+    /// without a verdict end as `PeerGone`.
+    pub fn close(&self) -> Closing {
+        Closing::new(Arc::clone(&self.handle.driver))
+    }
+
+    pub(super) fn handle(&self) -> &Arc<Handle> {
+        &self.handle
+    }
+
+    pub(super) fn policy(&self) -> Policy {
+        self.policy
+    }
+}
+
+/// What every generated client holds.
+#[derive(Clone)]
+pub struct ClientCore {
+    pub(super) connection: Connection,
+    pub(super) object: u32,
+    pub(super) descriptor: &'static ServiceDescriptor,
+}
+
+impl fmt::Debug for ClientCore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(self.descriptor.name()).field("url", &self.connection.url()).finish_non_exhaustive()
+    }
+}
+
+/// What every generated client can do besides its service's methods.
+///
+/// A trait, so that none of these names clashes with a method of the service.
+pub trait Client: Clone + Sized {
+    /// The service.
+    const DESCRIPTOR: &'static ServiceDescriptor;
+
+    #[doc(hidden)]
+    fn __from_core(core: ClientCore) -> Self;
+
+    #[doc(hidden)]
+    fn __core(&self) -> &ClientCore;
+
+    /// The connection under this client; other services can be opened on it.
+    fn connection(&self) -> Connection {
+        self.__core().connection.clone()
+    }
+
+    /// A client of the same service on the same connection whose calls have this deadline.
+    #[must_use]
+    fn with_deadline(&self, deadline: Duration) -> Self {
+        let mut core = self.__core().clone();
+        core.connection.policy.deadline = deadline;
+        Self::__from_core(core)
+    }
+
+    /// The URL of the link.
+    fn url(&self) -> &str {
+        self.__core().connection.url()
+    }
+
+    /// The wire that carries the calls.
+    fn transport(&self) -> &'static str {
+        self.__core().connection.transport()
+    }
+
+    /// Closes the connection: see [`Connection::close`].
+    fn close(&self) -> Closing {
+        self.__core().connection.close()
+    }
+}
+
+/// What `connect` can give: a client of one service, or the connection itself.
+pub trait Attach: Sized {
+    /// Makes it of a connection.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    fn attach(connection: Connection) -> Result<Self, Error>;
+}
+
+impl Attach for Connection {
+    fn attach(connection: Connection) -> Result<Self, Error> {
+        Ok(connection)
+    }
+}
+
+impl<C: Client> Attach for C {
+    fn attach(connection: Connection) -> Result<Self, Error> {
+        connection.open()
+    }
+}

@@ -1,0 +1,138 @@
+//! Which encoding a type gets, and that the choice does not matter to the other side.
+
+use std::borrow::Cow;
+
+use serde::de::DeserializeSeed;
+
+use super::*;
+
+type Blob = Vec<u8>;
+
+fn limits(bytes: &[u8]) -> DecodeLimits {
+    DecodeLimits::for_message(bytes.len())
+}
+
+fn read<'de, S: DeserializeSeed<'de>>(codec: Codec, seed: S, bytes: &'de [u8]) -> S::Value {
+    decode(codec, seed, bytes, limits(bytes)).unwrap_or_else(|error| panic!("{codec:?}: {error}"))
+}
+
+#[test]
+#[expect(clippy::needless_borrow, reason = "stubs do not know which of the tries will be taken")]
+fn bytes_are_bulk_by_type_and_everything_else_is_plain() {
+    let blob: Blob = vec![1, 2, 3];
+    let slice: &[u8] = &blob;
+    let by_reference: &Blob = &blob;
+    let _: [Bulk<'_>; 4] = [
+        (&&Arg(&blob)).encoding(),
+        (&&Arg(&slice)).encoding(),
+        (&&Arg(slice)).encoding(),
+        (&&Arg(&by_reference)).encoding(),
+    ];
+    let _: Plain<'_, Vec<i8>> = (&&Arg(&vec![1i8])).encoding();
+    let _: Plain<'_, str> = (&&Arg("text")).encoding();
+    let _: Plain<'_, Option<Blob>> = (&&Arg(&Some(blob.clone()))).encoding();
+    let _: BulkSeed = (&&Tag::<Blob>::new()).seed();
+    let _: PlainSeed<Vec<i8>> = (&&Tag::<Vec<i8>>::new()).seed();
+}
+
+#[test]
+fn bulk_and_plain_bytes_read_each_other() {
+    let blob: Blob = (0..=255).cycle().take(1_000).collect();
+    for &codec in Codec::ALL {
+        let bulk = encoded(codec, &Bulk(&blob));
+        let plain = encoded(codec, &blob);
+        for bytes in [&bulk, &plain] {
+            assert_eq!(read(codec, BulkSeed, bytes), blob, "{codec:?}");
+            assert_eq!(read(codec, PlainSeed::<Blob>::new(), bytes), blob, "{codec:?}");
+            assert_eq!(read(codec, BytesSeed, bytes), blob, "{codec:?}");
+        }
+        if ["bincode", "postcard"].contains(&codec.name()) {
+            assert_eq!(bulk, plain, "{codec:?}");
+        }
+    }
+}
+
+#[test]
+fn text_and_bytes_are_borrowed() {
+    for &codec in Codec::ALL {
+        let text = encoded(codec, "text");
+        assert!(matches!(read(codec, StrSeed, &text), Cow::Borrowed("text")), "{codec:?}");
+        let bytes = encoded(codec, &Bulk(b"bytes"));
+        let back = read(codec, BytesSeed, &bytes);
+        assert_eq!(matches!(back, Cow::Borrowed(_)), codec.name() != "json", "{codec:?}");
+    }
+}
+
+#[test]
+fn references_inside_values_are_borrowed() {
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Line<'a> {
+        text: &'a str,
+    }
+    for &codec in Codec::ALL {
+        let bytes = encoded(codec, &Line { text: "text" });
+        assert_eq!(read(codec, PlainSeed::<Line<'_>>::new(), &bytes), Line { text: "text" }, "{codec:?}");
+    }
+}
+
+#[test]
+fn options_of_borrows_come_back() {
+    for &codec in Codec::ALL {
+        let some = encoded(codec, &Some("text"));
+        assert_eq!(read(codec, OptionSeed(StrSeed), &some).as_deref(), Some("text"), "{codec:?}");
+        let none = encoded(codec, &None::<&str>);
+        assert_eq!(read(codec, OptionSeed(StrSeed), &none), None, "{codec:?}");
+        let bytes = encoded(codec, &Some(Bulk(b"ab")));
+        assert_eq!(read(codec, OptionSeed(BytesSeed), &bytes).as_deref(), Some(&b"ab"[..]), "{codec:?}");
+    }
+}
+
+#[test]
+fn argument_lists_of_every_length_come_back() {
+    for &codec in Codec::ALL {
+        let mut buf = Vec::new();
+        ().encode(codec, &mut buf).unwrap();
+        assert_eq!(buf.is_empty(), ["bincode", "postcard"].contains(&codec.name()), "{codec:?}");
+        ().decode(codec, &buf, limits(&buf)).unwrap();
+
+        buf.clear();
+        (Plain(&7u8),).encode(codec, &mut buf).unwrap();
+        assert_eq!((PlainSeed::<u8>::new(),).decode(codec, &buf, limits(&buf)).unwrap(), (7,), "{codec:?}");
+
+        buf.clear();
+        let (number, blob) = (-5i64, vec![9u8; 300]);
+        (Plain(&number), Bulk(&blob), Plain("name")).encode(codec, &mut buf).unwrap();
+        let seeds = (PlainSeed::<i64>::new(), BulkSeed, StrSeed);
+        let (back, bytes, name) = seeds.decode(codec, &buf, limits(&buf)).unwrap();
+        assert_eq!((back, bytes, &*name), (number, blob, "name"), "{codec:?}");
+
+        buf.clear();
+        let p = Plain(&1u16);
+        (p, p, p, p, p, p, p, p, p, p, p, p, p, p, p, p).encode(codec, &mut buf).unwrap();
+        let s = PlainSeed::<u16>::new;
+        let sixteen = (s(), s(), s(), s(), s(), s(), s(), s(), s(), s(), s(), s(), s(), s(), s(), s());
+        assert_eq!(sixteen.decode(codec, &buf, limits(&buf)).unwrap().15, 1, "{codec:?}");
+    }
+}
+
+#[test]
+fn a_list_with_an_argument_too_few_or_too_many_is_an_error() {
+    for &codec in Codec::ALL {
+        let mut buf = Vec::new();
+        (Plain(&1u8), Plain(&2u8)).encode(codec, &mut buf).unwrap();
+        let one = || PlainSeed::<u8>::new();
+        assert!((one(),).decode(codec, &buf, limits(&buf)).is_err(), "{codec:?}");
+        assert!((one(), one(), one()).decode(codec, &buf, limits(&buf)).is_err(), "{codec:?}");
+        assert!(().decode(codec, &buf, limits(&buf)).is_err(), "{codec:?}");
+    }
+}
+
+#[test]
+fn room_for_bytes_is_made_once() {
+    let blob = vec![0; 100_000];
+    for &codec in Codec::ALL.iter().filter(|codec| codec.name() != "json") {
+        let mut buf = Vec::new();
+        (Plain(&1u8), Bulk(&blob)).encode(codec, &mut buf).unwrap();
+        assert!(buf.capacity() < 101_000, "{codec:?}: {}", buf.capacity());
+    }
+}

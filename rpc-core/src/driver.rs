@@ -1,0 +1,201 @@
+//! Policy: who does a turn and when, who sleeps where, and who wakes whom.
+//!
+//! A *turn* (receive until would-block or budget, hand requests to the server, flush) is a short critical section that
+//! any caller may enter and that nobody holds across a sleep or a handler. No call owns the pump: whoever stops
+//! doing turns leaves nothing behind that another could not go on with.
+//!
+//! Locks, in the order in which they may be taken: the turn, then the session. Neither is held while user code runs.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+
+use crate::error::{Code, Error, Fate, Gone};
+use crate::session::{Chores, Incoming, Session};
+use crate::transport::{Link, Peer, Readiness};
+
+mod attend;
+mod host;
+mod task;
+mod turn;
+mod wait;
+
+pub use attend::{Attendance, Pumped};
+pub use host::{Host, Interest, Sleeper, Wants};
+pub use task::{Job, Task};
+pub use turn::Receive;
+use turn::Turn;
+
+/// What serves the peer's requests.
+pub trait Dispatch: Send + Sync {
+    /// Serves one request; called in the order of arrival, by one thread at a time except for `nested` ones.
+    fn dispatch(&self, driver: &Arc<Driver>, incoming: Incoming);
+}
+
+/// Where requests are dispatched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// Only by attendants: the handlers belong to a runtime or to a server's thread.
+    Attendants,
+    /// By whoever does a turn: a client that only threads wait on.
+    Anyone,
+}
+
+/// A session, its link, and those who drive them.
+pub struct Driver {
+    session: Session,
+    turn: Mutex<Turn>,
+    /// Somebody wanted a turn while another had it.
+    wanted: AtomicBool,
+    host: Arc<dyn Host>,
+    server: Option<Arc<dyn Dispatch>>,
+    home: Home,
+    attendants: attend::Attendants,
+    sleeper: Mutex<Option<Arc<dyn Sleeper>>>,
+    peer: Mutex<Peer>,
+    url: String,
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// What a driver is made of.
+pub struct Parts {
+    /// The session, at its beginning.
+    pub session: Session,
+    /// Its link.
+    pub link: Box<dyn Link>,
+    /// What the process lends.
+    pub host: Arc<dyn Host>,
+    /// What serves the peer's requests.
+    pub server: Option<Arc<dyn Dispatch>>,
+    /// Where requests are dispatched.
+    pub home: Home,
+    /// The URL under which the link was made, for people.
+    pub url: String,
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+impl Driver {
+    /// Puts a driver together. Nothing is sent before the first turn.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let Parts { session, link, host, server, home, url } = parts;
+        Arc::new(Driver {
+            session,
+            peer: Mutex::new(link.peer()),
+            turn: Mutex::new(Turn::new(link)),
+            wanted: AtomicBool::new(false),
+            host,
+            server,
+            home,
+            attendants: attend::Attendants::default(),
+            sleeper: Mutex::new(None),
+            url,
+        })
+    }
+
+    /// The session.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// What the process lends.
+    pub fn host(&self) -> &Arc<dyn Host> {
+        &self.host
+    }
+
+    /// The URL of the link.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Who is at the other end, as far as it is known by now.
+    pub fn peer(&self) -> Peer {
+        self.peer.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What to wait on; `None` once the link is gone.
+    pub fn interest(&self) -> Option<Interest> {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let link = turn.link.as_ref()?;
+        Some(Interest {
+            readiness: link.readiness(),
+            #[cfg(unix)]
+            life: link.life(),
+        })
+    }
+
+    /// Which news of the link are wanted, after the last turn.
+    pub fn wants(&self) -> Wants {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        Wants { read: !turn.paused, write: turn.blocked }
+    }
+
+    /// Sends what waits, now; if another thread is in a turn, that one does it.
+    pub fn flush(self: &Arc<Self>) {
+        self.wanted.store(true, Ordering::SeqCst);
+        while self.wanted.load(Ordering::SeqCst) {
+            let mut turn = match self.turn.try_lock() {
+                Ok(turn) => turn,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => return,
+            };
+            let (_, chores) = self.run(&mut turn, Receive::No);
+            drop(turn);
+            chores.run();
+        }
+    }
+
+    /// A turn for somebody who only looks in.
+    pub fn touch(self: &Arc<Self>) {
+        self.turn(Receive::Yes, self.anyone_dispatches());
+    }
+
+    /// An attendant's timers are set too late: it sets them again.
+    pub fn rearm(&self) {
+        self.attendants.wake();
+    }
+
+    /// Sends what waits soon, together with what else is started: an attendant does it. Without one, it is sent now.
+    pub fn flush_soon(self: &Arc<Self>) {
+        if !self.attendants.wake() {
+            self.flush();
+        }
+    }
+
+    /// Ends the session from this side: says goodbye once, without waiting. Every call ends.
+    pub fn close_now(self: &Arc<Self>, reason: &str) {
+        let error = Error::new(Code::PeerGone(Gone::LocalClose), Fate::Unknown, reason);
+        self.session.close(&error);
+        self.flush();
+        self.end(&error);
+    }
+
+    /// Ends the session for this reason.
+    pub fn end(self: &Arc<Self>, error: &Error) {
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut chores = Chores::take();
+        self.lose(&mut turn, error, &mut chores);
+        drop(turn);
+        chores.run();
+    }
+}
+
+impl Interest {
+    /// What is waited on, if it is an event of this process.
+    pub fn event(&self) -> Option<&Arc<crate::transport::Event>> {
+        match &self.readiness {
+            Readiness::Event(event) => Some(event),
+            #[cfg(unix)]
+            Readiness::Fd { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Attendants: tasks and threads that do turns whenever the link has news, for calls that sleep elsewhere.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use slab::Slab;
+
+use crate::driver::turn::gone;
+use crate::driver::{Driver, Receive, Wants};
+use crate::error::Gone;
+use crate::time::Time;
+
+/// Those who attend, and how to wake them.
+#[derive(Debug, Default)]
+pub(super) struct Attendants {
+    list: Mutex<Slab<(u64, Waker)>>,
+    count: AtomicUsize,
+}
+
+impl Attendants {
+    fn lock(&self) -> MutexGuard<'_, Slab<(u64, Waker)>> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.count.load(Ordering::Acquire) == 0
+    }
+
+    /// Wakes all of them; `false`: there are none.
+    pub(super) fn wake(&self) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        let list = self.lock();
+        for (_, (_, waker)) in list.iter() {
+            waker.wake_by_ref();
+        }
+        !list.is_empty()
+    }
+
+    pub(super) fn has(&self, place: u64) -> bool {
+        !self.is_empty() && self.lock().iter().any(|(_, (id, _))| *id == place)
+    }
+}
+
+/// Being an attendant; ends with its drop, and everyone who waits then looks for another.
+#[derive(Debug)]
+pub struct Attendance {
+    driver: Arc<Driver>,
+    entry: usize,
+}
+
+/// How things stand after an attendant's turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pumped {
+    /// There is more to do now; give way to others and come again.
+    pub again: bool,
+    /// The session has ended: there is nothing more to attend.
+    pub ended: bool,
+    /// What to wait for.
+    pub wants: Wants,
+    /// Come again at this time at the latest.
+    pub until: Option<Time>,
+}
+
+impl Driver {
+    /// Becomes an attendant. `place` is the runtime or thread where it lives; `waker` is woken for work.
+    pub fn attend(self: &Arc<Self>, place: u64, waker: Waker) -> Attendance {
+        let mut list = self.attendants.lock();
+        let entry = list.insert((place, waker));
+        self.attendants.count.store(list.len(), Ordering::Release);
+        drop(list);
+        Attendance { driver: Arc::clone(self), entry }
+    }
+
+    /// Whether an attendant lives at this place.
+    pub fn is_attended_at(&self, place: u64) -> bool {
+        self.attendants.has(place)
+    }
+
+    /// The peer's process has ended: what it had sent still counts, then the session ends.
+    pub fn peer_exited(self: &Arc<Self>) {
+        self.turn(Receive::ToTheEnd, false);
+        self.end(&gone(Gone::Exited));
+    }
+}
+
+impl Attendance {
+    /// The driver.
+    pub fn driver(&self) -> &Arc<Driver> {
+        &self.driver
+    }
+
+    /// Is woken by this waker from now on.
+    pub fn set_waker(&self, waker: &Waker) {
+        let mut list = self.driver.attendants.lock();
+        if let Some((_, known)) = list.get_mut(self.entry)
+            && !known.will_wake(waker)
+        {
+            known.clone_from(waker);
+        }
+    }
+
+    /// An attendant's turn.
+    pub fn pump(&self) -> Pumped {
+        let again = self.driver.turn(Receive::Yes, true);
+        let until = self.driver.session.arm();
+        Pumped {
+            again: again || self.driver.session.has_requests(),
+            ended: self.driver.session.ended().is_some(),
+            wants: self.driver.wants(),
+            until,
+        }
+    }
+}
+
+impl Drop for Attendance {
+    fn drop(&mut self) {
+        let mut list = self.driver.attendants.lock();
+        let gone = list.try_remove(self.entry);
+        self.driver.attendants.count.store(list.len(), Ordering::Release);
+        drop(list);
+        drop(gone);
+        for waker in self.driver.session.wake_all() {
+            waker.wake();
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The turn: receive, tick, flush, under one lock; then, with the lock free, wake and dispatch.
+
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use crate::driver::{Driver, Home};
+use crate::error::{Code, Error, Fate, Gone};
+use crate::limits::{TURN_BYTES, TURN_FRAMES};
+use crate::proto::Outgoing;
+use crate::session::Chores;
+use crate::time::Time;
+use crate::transport::{Link, LinkFault, OutFrame, Received, Sent};
+
+/// Whether a turn receives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receive {
+    /// It only sends.
+    No,
+    /// It receives until would-block or budget.
+    Yes,
+    /// It receives until would-block or the end, however much: the peer has died.
+    ToTheEnd,
+}
+
+/// The link and what has been taken from the session for it.
+pub(super) struct Turn {
+    pub(super) link: Option<Box<dyn Link>>,
+    frames: VecDeque<Outgoing>,
+    pub(super) blocked: bool,
+    pub(super) paused: bool,
+    partial: bool,
+}
+
+impl Turn {
+    pub(super) fn new(link: Box<dyn Link>) -> Self {
+        Turn { link: Some(link), frames: VecDeque::new(), blocked: false, paused: false, partial: false }
+    }
+}
+
+/// Why receiving stopped.
+enum Stopped {
+    Drained,
+    Budget,
+    /// So many verdicts wait for the peer that nothing is read from it.
+    Paused,
+    Ended(Error),
+}
+
+impl Driver {
+    /// One turn. `true`: there is more to receive, or somebody wanted a turn meanwhile.
+    pub fn turn(self: &Arc<Self>, receive: Receive, may_dispatch: bool) -> bool {
+        self.wanted.store(false, Ordering::SeqCst);
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let (again, chores) = self.run(&mut turn, receive);
+        drop(turn);
+        chores.run();
+        if may_dispatch && self.dispatch() {
+            self.flush();
+        }
+        again || self.wanted.load(Ordering::SeqCst)
+    }
+
+    /// The part of a turn under the lock: whether there is more to receive, and the chores for when the lock is free.
+    pub(super) fn run(&self, turn: &mut Turn, receive: Receive) -> (bool, Chores) {
+        let mut chores = Chores::take();
+        let now = self.host.now();
+        self.wanted.store(false, Ordering::SeqCst);
+        let stopped = if receive == Receive::No {
+            Stopped::Drained
+        } else {
+            self.receive(turn, receive, now, &mut chores)
+        };
+        let sent = self.send(turn, now, &mut chores);
+        turn.paused = matches!(stopped, Stopped::Paused) && self.session.is_over_budget();
+        let more = matches!(stopped, Stopped::Budget | Stopped::Paused) && !turn.paused;
+        let end = match (stopped, sent) {
+            (Stopped::Ended(error), _) => Some(error),
+            (_, Err(error)) => {
+                // What the peer had answered before its end of the link broke still counts.
+                match self.receive(turn, Receive::ToTheEnd, now, &mut chores) {
+                    Stopped::Ended(first) => Some(first),
+                    _ => Some(error),
+                }
+            }
+            _ => chores.end.take(),
+        };
+        if let Some(error) = end {
+            self.lose(turn, &error, &mut chores);
+        }
+        if chores.ready
+            && let Some(link) = &turn.link
+        {
+            *self.peer.lock().unwrap_or_else(PoisonError::into_inner) = link.peer();
+        }
+        (more, chores)
+    }
+
+    fn receive(&self, turn: &mut Turn, how: Receive, now: Time, chores: &mut Chores) -> Stopped {
+        if how == Receive::Yes && self.session.is_over_budget() {
+            return Stopped::Paused;
+        }
+        let Some(link) = &mut turn.link else { return Stopped::Drained };
+        let (mut frames, mut bytes) = (0_usize, 0_usize);
+        let stopped = loop {
+            if how == Receive::Yes && (frames >= TURN_FRAMES || bytes >= TURN_BYTES) {
+                break Stopped::Budget;
+            }
+            match link.receive() {
+                Ok(Received::Frame(frame)) => {
+                    frames += 1;
+                    bytes += frame.len();
+                    if let Err(violation) = self.session.receive(frame, now, chores) {
+                        break Stopped::Ended(self.accuse(&mut **link, &violation.0));
+                    }
+                }
+                Ok(Received::WouldBlock) => break Stopped::Drained,
+                Ok(Received::Closed) => break Stopped::Ended(gone(Gone::Hup)),
+                Err(fault) => break Stopped::Ended(self.fault(fault)),
+            }
+        };
+        let partial = link.is_mid_frame();
+        if partial || turn.partial {
+            turn.partial = partial;
+            self.session.note_link(now, turn.blocked, partial, false);
+        }
+        stopped
+    }
+
+    /// Tells the peer which rule it broke, in one attempt, and says so.
+    fn accuse(&self, link: &mut dyn Link, rule: &str) -> Error {
+        let error = Error::new(Code::ProtocolViolation, Fate::Unknown, rule);
+        self.session.close(&error);
+        let mut frames = VecDeque::new();
+        self.session.transmit(self.host.now(), TURN_BYTES, &mut frames);
+        for frame in frames {
+            let _ = link.send(OutFrame { head: frame.head.as_slice(), body: frame.body() });
+        }
+        let _ = link.flush();
+        Error::new(
+            Code::PeerGone(Gone::Poisoned),
+            Fate::Unknown,
+            format!("the peer broke the protocol: {rule}"),
+        )
+    }
+
+    fn send(&self, turn: &mut Turn, now: Time, chores: &mut Chores) -> Result<(), Error> {
+        let Some(link) = &mut turn.link else { return Ok(()) };
+        let before = link.accepted();
+        let was_blocked = turn.blocked;
+        let mut blocked = false;
+        while !blocked {
+            if turn.frames.is_empty() {
+                self.session.step(now, TURN_BYTES, &mut turn.frames, chores);
+                if turn.frames.is_empty() {
+                    break;
+                }
+            }
+            while let Some(frame) = turn.frames.front() {
+                let out = OutFrame { head: frame.head.as_slice(), body: frame.body() };
+                if link.send(out).map_err(|fault| self.fault(fault))? == Sent::WouldBlock {
+                    blocked = true;
+                    break;
+                }
+                if let Some(frame) = turn.frames.pop_front() {
+                    frame.recycle();
+                }
+            }
+        }
+        blocked |= link.flush().map_err(|fault| self.fault(fault))? == Sent::WouldBlock;
+        turn.blocked = blocked;
+        if blocked || was_blocked {
+            self.session.note_link(now, blocked, turn.partial, link.accepted() > before);
+        }
+        if blocked != was_blocked {
+            self.rouse();
+        }
+        if !blocked && self.session.sent_all(chores) {
+            chores.end = Some(gone(Gone::LocalClose));
+        }
+        Ok(())
+    }
+
+    /// The link is gone, for this reason: everyone who waits is to be told.
+    pub(super) fn lose(&self, turn: &mut Turn, error: &Error, chores: &mut Chores) {
+        let accepted = turn.link.as_ref().map_or(0, |link| link.accepted());
+        self.session.lose(error, accepted, chores);
+        turn.link = None;
+        turn.frames.clear();
+        turn.blocked = false;
+        self.rouse();
+    }
+
+    /// Wakes those who sleep on the link, to look again at what they wait for.
+    fn rouse(&self) {
+        self.attendants.wake();
+        if let Some(sleeper) = &*self.sleeper.lock().unwrap_or_else(PoisonError::into_inner) {
+            sleeper.unpark();
+        }
+    }
+
+    fn fault(&self, fault: LinkFault) -> Error {
+        let text = format!("{}: {fault}", self.url);
+        match fault {
+            LinkFault::Io(error) => {
+                let code = match error.kind() {
+                    ErrorKind::ConnectionRefused | ErrorKind::NotFound | ErrorKind::HostUnreachable => {
+                        Code::Unavailable
+                    }
+                    ErrorKind::PermissionDenied => Code::PermissionDenied,
+                    ErrorKind::OutOfMemory => Code::ResourceExhausted,
+                    _ => Code::PeerGone(Gone::Reset),
+                };
+                Error::new(code, Fate::Unknown, text).with_source(error)
+            }
+            LinkFault::NotFarcall { .. } => Error::new(Code::ProtocolViolation, Fate::Unknown, text),
+            LinkFault::Exited(_) => Error::new(Code::PeerGone(Gone::Exited), Fate::Unknown, text),
+            _ => Error::new(Code::PeerGone(Gone::Poisoned), Fate::Unknown, text),
+        }
+    }
+
+    /// Serves what waits, unless somebody does already. `true`: something was served.
+    pub(super) fn dispatch(self: &Arc<Self>) -> bool {
+        let Some(server) = &self.server else { return false };
+        if !self.session.begin_dispatch() {
+            return false;
+        }
+        while let Some(incoming) = self.session.next_request() {
+            server.dispatch(self, incoming);
+        }
+        true
+    }
+
+    /// Whether whoever does a turn may also dispatch.
+    pub(super) fn anyone_dispatches(&self) -> bool {
+        self.home == Home::Anyone
+    }
+}
+
+pub(super) fn gone(why: Gone) -> Error {
+    Error::new(Code::PeerGone(why), Fate::Unknown, format!("the peer is gone: {why}"))
+}

@@ -1,0 +1,319 @@
+//! The calls made from here: waiting for credit, being sent, waiting for their verdict.
+
+use std::collections::VecDeque;
+
+use slab::Slab;
+
+use crate::buffers;
+use crate::error::{Code, Error, Fate};
+use crate::limits::{DETACHED_QUEUE, MAX_FRAGMENT};
+use crate::proto::outbox::{Body, Cutting, Outgoing};
+use crate::time::Time;
+use crate::wire::{Head, Kind, Options};
+
+/// A call's place in the table of calls made from here; valid until its verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutKey(u32);
+
+/// A call to be made.
+#[derive(Debug)]
+pub struct NewCall {
+    /// What the caller wants to be told with the verdict.
+    pub token: u32,
+    /// The service's number.
+    pub object: u32,
+    /// The method's number.
+    pub method: u16,
+    /// The encoded arguments.
+    pub body: Vec<u8>,
+    /// When the caller stops waiting.
+    pub deadline: Time,
+    /// The peer's call during whose handling this one is made.
+    pub cause: Option<u64>,
+}
+
+#[derive(Debug)]
+struct CallOut {
+    /// The number on the wire; 0 until the first byte is handed out.
+    id: u64,
+    /// `None`: the caller has left.
+    token: Option<u32>,
+    deadline: Time,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Queued {
+        object: u32,
+        method: u16,
+        cause: Option<u64>,
+        body: Vec<u8>,
+    },
+    /// Its fragments are being handed out by `cutting`.
+    Sending,
+    /// Its last frame was the n-th handed out on this link.
+    Sent {
+        frame: u64,
+    },
+    /// Given up while queued; the queue still names it.
+    Removed,
+}
+
+/// What leaving a call means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// It had not been sent and never will be.
+    NotSent,
+    /// It had begun to be sent: its rest must be announced as never coming, under this number.
+    Abort(u64),
+    /// It had been sent: the peer must be told, under this number.
+    Cancel(u64),
+}
+
+impl Left {
+    /// What the caller may believe.
+    pub fn fate(self) -> Fate {
+        match self {
+            Left::NotSent | Left::Abort(_) => Fate::NotSent,
+            Left::Cancel(_) => Fate::Unknown,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct CallsOut {
+    calls: Slab<CallOut>,
+    queue: VecDeque<u32>,
+    queued: usize,
+    /// Calls without a verdict; the place in this table is the low half-word of the number.
+    flight: Slab<u32>,
+    sequence: u64,
+    cutting: Option<(u32, Cutting)>,
+    /// Bytes of queued calls whose callers have left without cancelling them.
+    detached: usize,
+    /// No call's deadline is earlier.
+    earliest: Option<Time>,
+}
+
+/// Bits of a call number that name the place in the table of flights.
+const PLACE_BITS: u32 = 16;
+
+impl CallsOut {
+    /// Calls without a verdict.
+    pub(super) fn in_flight(&self) -> usize {
+        self.flight.len()
+    }
+
+    /// Calls that wait for credit.
+    pub(super) fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Calls in flight whose callers have left.
+    pub(super) fn left_behind(&self) -> usize {
+        let left = |(_, key): &(usize, &u32)| {
+            self.calls.get(**key as usize).is_some_and(|call| call.token.is_none())
+        };
+        self.flight.iter().filter(left).count()
+    }
+
+    /// Whether something could be handed out, given credit.
+    pub(super) fn wants_to_send(&self, window: u32) -> bool {
+        self.cutting.is_some() || (self.queued > 0 && self.flight.len() < window as usize)
+    }
+
+    pub(super) fn earliest(&self) -> Option<Time> {
+        self.earliest
+    }
+
+    pub(super) fn add(&mut self, call: NewCall) -> OutKey {
+        let NewCall { token, object, method, body, deadline, cause } = call;
+        let phase = Phase::Queued { object, method, cause, body };
+        let key = self.calls.insert(CallOut { id: 0, token: Some(token), deadline, phase });
+        let key = u32::try_from(key).expect("calls are bounded far below 2^32");
+        self.queue.push_back(key);
+        self.queued += 1;
+        self.earliest = Some(self.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
+        OutKey(key)
+    }
+
+    /// The next frame in start order, as long as there is credit. `frame` is its number on the link.
+    pub(super) fn pop(&mut self, now: Time, window: u32, frame: u64) -> Option<Outgoing> {
+        if self.cutting.is_some() {
+            return self.pop_fragment(frame);
+        }
+        if self.flight.len() >= window as usize {
+            return None;
+        }
+        loop {
+            let key = self.queue.pop_front()?;
+            let call = &mut self.calls[key as usize];
+            match std::mem::replace(&mut call.phase, Phase::Sent { frame }) {
+                Phase::Queued { object, method, cause, body } => {
+                    self.queued -= 1;
+                    if call.token.is_none() {
+                        self.detached -= weight(&body);
+                    }
+                    let place = self.flight.insert(key);
+                    self.sequence += 1;
+                    call.id = (self.sequence << PLACE_BITS) | place as u64;
+                    let head = Head { method, object, ..Head::new(Kind::Call, call.id) };
+                    let options =
+                        Options { deadline: Some(call.deadline.since(now)), cause, ..Options::default() };
+                    if body.len() <= MAX_FRAGMENT {
+                        return Some(Outgoing { head: head.encode(options), body: Body::Whole(body) });
+                    }
+                    call.phase = Phase::Sending;
+                    self.cutting = Some((key, Cutting::new(head, options, body)));
+                    return self.pop_fragment(frame);
+                }
+                _ => drop(self.calls.remove(key as usize)),
+            }
+        }
+    }
+
+    fn pop_fragment(&mut self, frame: u64) -> Option<Outgoing> {
+        let (key, cutting) = self.cutting.as_mut()?;
+        let fragment = cutting.next();
+        if cutting.is_done() {
+            self.calls[*key as usize].phase = Phase::Sent { frame };
+            self.cutting = None;
+        }
+        Some(fragment)
+    }
+
+    pub(super) fn number(&self, key: OutKey) -> Option<u64> {
+        self.calls.get(key.0 as usize).map(|call| call.id).filter(|id| *id != 0)
+    }
+
+    /// The caller leaves.
+    pub(super) fn leave(&mut self, key: OutKey) -> Left {
+        let call = &mut self.calls[key.0 as usize];
+        let token = call.token.take();
+        let id = call.id;
+        match &mut call.phase {
+            Phase::Queued { body, .. } => {
+                let body = std::mem::take(body);
+                if token.is_none() {
+                    self.detached -= weight(&body);
+                }
+                buffers::give(body);
+                call.phase = Phase::Removed;
+                self.queued -= 1;
+                Left::NotSent
+            }
+            Phase::Sending => {
+                self.cutting = None;
+                self.forget(id);
+                Left::Abort(id)
+            }
+            Phase::Sent { .. } | Phase::Removed => Left::Cancel(id),
+        }
+    }
+
+    /// The caller leaves, the call stays.
+    pub(super) fn detach(&mut self, key: OutKey) -> Result<(), Error> {
+        let call = &mut self.calls[key.0 as usize];
+        if let Phase::Queued { body, .. } = &call.phase {
+            let size = self.detached + weight(body);
+            if size > DETACHED_QUEUE {
+                self.leave(key);
+                let text =
+                    format!("{size} bytes of detached calls wait for credit, the limit is {DETACHED_QUEUE}");
+                return Err(Error::new(Code::Overloaded, Fate::NotSent, text));
+            }
+            self.detached = size;
+        }
+        call.token = None;
+        Ok(())
+    }
+
+    /// A verdict has come: the call's credit returns. `Some(None)`: its caller has left.
+    pub(super) fn settle(&mut self, id: u64) -> Option<Option<u32>> {
+        self.find(id)?;
+        self.forget(id).map(|call| call.token)
+    }
+
+    /// Whether a call of this number waits for a verdict.
+    pub(super) fn find(&self, id: u64) -> Option<()> {
+        let key = *self.flight.get(place(id))?;
+        let call = self.calls.get(key as usize)?;
+        (call.id == id && matches!(call.phase, Phase::Sent { .. })).then_some(())
+    }
+
+    fn forget(&mut self, id: u64) -> Option<CallOut> {
+        let key = self.flight.try_remove(place(id))?;
+        self.calls.try_remove(key as usize)
+    }
+
+    /// Calls whose deadline has passed, and the next deadline thereafter.
+    pub(super) fn expire(&mut self, now: Time) -> Vec<(OutKey, Option<u32>)> {
+        let mut expired = Vec::new();
+        self.earliest = None;
+        for (key, call) in &self.calls {
+            let waits = call.token.is_some() || matches!(call.phase, Phase::Queued { .. });
+            if !waits || matches!(call.phase, Phase::Removed) {
+                continue;
+            }
+            if call.deadline <= now {
+                expired.push((OutKey(u32::try_from(key).expect("as it was given")), call.token));
+            } else {
+                self.earliest =
+                    Some(self.earliest.map_or(call.deadline, |earliest| earliest.min(call.deadline)));
+            }
+        }
+        expired
+    }
+
+    /// Takes out calls that will have no verdict, with what is known of them. `accepted`: frames that have left whole.
+    /// `last`: the last number that the peer says it took. `queued_only`: calls in flight stay.
+    pub(super) fn take_lost(&mut self, accepted: u64, last: u64, scope: Scope) -> Vec<(Option<u32>, Fate)> {
+        let mut lost = Vec::new();
+        if scope == Scope::All {
+            self.cutting = None;
+        }
+        let doomed = |call: &CallOut| match (&call.phase, scope) {
+            (Phase::Queued { .. }, _) => Some(Fate::NotSent),
+            (Phase::Removed, _) | (Phase::Sending, Scope::Untaken) => None,
+            (Phase::Sending, Scope::All) => Some(Fate::NotSent),
+            (Phase::Sent { frame }, Scope::All) if *frame > accepted => Some(Fate::NotSent),
+            (Phase::Sent { .. }, _) if call.id > last => Some(Fate::NotExecuted),
+            (Phase::Sent { .. }, Scope::All) => Some(Fate::Unknown),
+            (Phase::Sent { .. }, Scope::Untaken) => None,
+        };
+        let keys: Vec<(usize, Fate)> =
+            self.calls.iter().filter_map(|(key, call)| doomed(call).map(|fate| (key, fate))).collect();
+        for (key, fate) in keys {
+            let call = &mut self.calls[key];
+            lost.push((call.token.take(), fate));
+            if call.id == 0 {
+                call.phase = Phase::Removed;
+                self.queued -= 1;
+                self.detached = 0;
+            } else {
+                let id = call.id;
+                self.forget(id);
+            }
+        }
+        lost
+    }
+}
+
+/// Which calls are lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Those that the peer will not take: queued ones and those after its last.
+    Untaken,
+    /// Every one.
+    All,
+}
+
+/// What a queued call is charged: its bytes, and something for its place.
+fn weight(body: &[u8]) -> usize {
+    body.len() + 64
+}
+
+fn place(id: u64) -> usize {
+    (id & ((1 << PLACE_BITS) - 1)) as usize
+}

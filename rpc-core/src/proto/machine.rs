@@ -1,0 +1,380 @@
+//! The machine itself: what it knows, the wishes it takes, and the frames it gives.
+
+use std::collections::VecDeque;
+
+use crate::error::{Code, Error, Fate};
+use crate::limits::{MAX_FRAGMENT, MAX_OBJECTS};
+use crate::proto::assembly::Lane;
+use crate::proto::calls_in::CallsIn;
+use crate::proto::calls_out::CallsOut;
+use crate::proto::liveness::{Circumstances, Liveness};
+use crate::proto::outbox::Outbox;
+use crate::proto::{Event, InKey, Left, NewCall, OutKey, Outgoing, Stage};
+use crate::time::Time;
+use crate::wire::{Answer, Flags, Head, Hello, Kind, Open, Opened, VERSION, encode_cancelled, encode_error};
+
+/// Which side opened the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It speaks first and chooses the codec.
+    Connecting,
+    /// It answers.
+    Accepting,
+}
+
+/// What a call does when there is no credit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum WhenFull {
+    /// It waits until its deadline.
+    #[default]
+    Wait,
+    /// It fails at once.
+    Fail,
+}
+
+/// How a machine is set up.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which side this is.
+    pub role: Role,
+    /// Whether somebody always reads on this side.
+    pub attended_always: bool,
+    /// Largest message taken, in bytes.
+    pub max_message: usize,
+    /// Calls taken without a verdict.
+    pub window: u32,
+    /// What a call does without credit.
+    pub when_full: WhenFull,
+    /// The codec's name.
+    pub codec: String,
+    /// Whether only pings can tell that the peer is gone.
+    pub needs_ping: bool,
+}
+
+/// What the peer has announced.
+#[derive(Clone, Debug)]
+pub(super) struct PeerLimits {
+    pub(super) max_message: usize,
+    pub(super) window: u32,
+    pub(super) attended_always: bool,
+}
+
+/// A service that this side has opened at the peer.
+#[derive(Debug, Default)]
+pub(super) struct Opening {
+    pub(super) opened: Option<Opened>,
+}
+
+/// The state of one connection.
+#[derive(Debug)]
+pub struct Machine {
+    pub(super) config: Config,
+    pub(super) peer: Option<PeerLimits>,
+    pub(super) outbox: Outbox,
+    pub(super) calls_out: CallsOut,
+    pub(super) calls_in: CallsIn,
+    pub(super) calls_lane: Lane,
+    pub(super) replies_lane: Lane,
+    pub(super) openings: Vec<Opening>,
+    pub(super) opened_by_peer: u32,
+    pub(super) liveness: Liveness,
+    pub(super) events: VecDeque<Event<'static>>,
+    /// The last call that the peer says it takes.
+    pub(super) peer_last: u64,
+    pub(super) peer_drains: bool,
+    pub(super) draining: bool,
+    pub(super) closing: bool,
+    handed_out: u64,
+}
+
+impl Machine {
+    /// A machine at the beginning of a link. The connecting side has its hello ready.
+    pub fn new(config: Config, now: Time) -> Self {
+        let mut machine = Machine {
+            config,
+            peer: None,
+            outbox: Outbox::default(),
+            calls_out: CallsOut::default(),
+            calls_in: CallsIn::default(),
+            calls_lane: Lane::default(),
+            replies_lane: Lane::default(),
+            openings: Vec::new(),
+            opened_by_peer: 0,
+            liveness: Liveness::new(now),
+            events: VecDeque::new(),
+            peer_last: u64::MAX,
+            peer_drains: false,
+            draining: false,
+            closing: false,
+            handed_out: 0,
+        };
+        if machine.config.role == Role::Connecting {
+            machine.say_hello();
+        }
+        machine
+    }
+
+    pub(super) fn say_hello(&mut self) {
+        let hello = Hello {
+            versions: (VERSION, VERSION),
+            attended_always: self.config.attended_always,
+            max_message: self.config.max_message as u64,
+            window: self.config.window,
+            codec: self.config.codec.clone(),
+        };
+        self.outbox.push_control(Head::new(Kind::Hello, 0), hello.encode());
+    }
+
+    /// The codec that both sides use; the connecting side's choice.
+    pub fn codec(&self) -> &str {
+        &self.config.codec
+    }
+
+    /// Whether the peer has said hello.
+    pub fn is_ready(&self) -> bool {
+        self.peer.is_some()
+    }
+
+    /// Calls made from here that have no verdict, and those that wait for credit.
+    pub fn outstanding(&self) -> usize {
+        self.calls_out.in_flight() + self.calls_out.queued()
+    }
+
+    /// Calls of the peer that have no verdict.
+    pub fn serving(&self) -> usize {
+        self.calls_in.len()
+    }
+
+    /// Bytes of verdicts that wait to be sent.
+    pub fn verdict_bytes(&self) -> usize {
+        self.outbox.verdict_bytes()
+    }
+
+    /// Whether there is nothing to send now.
+    pub fn is_flushed(&self) -> bool {
+        self.outbox.is_empty() && !self.wants_to_call()
+    }
+
+    fn wants_to_call(&self) -> bool {
+        !self.closing && self.peer.as_ref().is_some_and(|peer| self.calls_out.wants_to_send(peer.window))
+    }
+
+    /// Opens a service at the peer; its number. Calls of it may follow at once.
+    ///
+    /// # Errors
+    /// `ResourceExhausted` if too many are open, `TooLarge` if its table does not fit in a frame; `NotSent`.
+    pub fn open<'a>(
+        &mut self,
+        service: &str,
+        methods: impl ExactSizeIterator<Item = (&'a str, u64)>,
+    ) -> Result<u32, Error> {
+        if self.openings.len() >= MAX_OBJECTS {
+            let text = format!("{MAX_OBJECTS} services are open on this connection");
+            return Err(Error::new(Code::ResourceExhausted, Fate::NotSent, text));
+        }
+        let payload = Open::encode(service, methods);
+        if payload.len() > MAX_FRAGMENT {
+            let text = format!(
+                "the method table of {service} takes {} bytes, the limit is {MAX_FRAGMENT}",
+                payload.len()
+            );
+            return Err(Error::new(Code::TooLarge, Fate::NotSent, text));
+        }
+        self.openings.push(Opening::default());
+        let object = u32::try_from(self.openings.len()).expect("bounded by MAX_OBJECTS");
+        self.outbox.push_control(Head { object, ..Head::new(Kind::Open, 0) }, payload);
+        Ok(object)
+    }
+
+    /// Answers an [`Event::Open`].
+    pub fn answer_open(&mut self, object: u32, opened: &Opened) {
+        self.outbox.push_control(Head { object, ..Head::new(Kind::Opened, 0) }, opened.encode());
+    }
+
+    /// Starts a call.
+    ///
+    /// # Errors
+    /// What is known to be refused is refused here, `NotSent`: size, an unknown method, draining, no credit.
+    /// The arguments' buffer comes back with the error.
+    pub fn call(&mut self, call: NewCall) -> Result<OutKey, (Error, NewCall)> {
+        match self.check_call(&call) {
+            Some(error) => Err((error, call)),
+            None => Ok(self.calls_out.add(call)),
+        }
+    }
+
+    fn check_call(&self, call: &NewCall) -> Option<Error> {
+        let refuse = |code, text: String| Some(Error::new(code, Fate::NotSent, text));
+        let Some(peer) = &self.peer else {
+            return refuse(Code::Unavailable, "the peer has not said hello".into());
+        };
+        if self.peer_drains || self.draining || self.closing {
+            return refuse(Code::Draining, "the connection takes no new calls: it is shutting down".into());
+        }
+        let size = call.body.len();
+        if size > peer.max_message {
+            let text = format!(
+                "the arguments take {size} bytes, the peer's limit is {} (max_message)",
+                peer.max_message
+            );
+            return refuse(Code::TooLarge, text);
+        }
+        if self.config.when_full == WhenFull::Fail && self.outstanding() >= peer.window as usize {
+            return refuse(Code::Overloaded, self.in_flight_text());
+        }
+        let opened = self.openings.get(call.object.checked_sub(1)? as usize)?.opened.as_ref()?;
+        if !opened.known {
+            return refuse(Code::UnknownService, opened.text.clone());
+        }
+        match opened.answers.get(usize::from(call.method))? {
+            Answer::Served => None,
+            Answer::Unknown => refuse(Code::UnknownMethod, opened.text.clone()),
+            Answer::Differs => refuse(Code::SchemaMismatch, opened.text.clone()),
+        }
+    }
+
+    pub(super) fn in_flight_text(&self) -> String {
+        let in_flight = self.calls_out.in_flight();
+        format!("{in_flight} in flight, {} of them cancelled and still running", self.calls_out.left_behind())
+    }
+
+    /// The caller leaves a call that has no verdict: whatever comes is for nobody.
+    pub fn cancel(&mut self, key: OutKey) -> Left {
+        let left = self.calls_out.leave(key);
+        match left {
+            Left::NotSent => {}
+            Left::Abort(id) => self.outbox.push_control(Head::new(Kind::Abort, id), Vec::new()),
+            Left::Cancel(id) => self.outbox.push_control(Head::new(Kind::Cancel, id), Vec::new()),
+        }
+        left
+    }
+
+    /// The caller leaves a call that goes on without it.
+    ///
+    /// # Errors
+    /// `Overloaded`, `NotSent` if too many bytes of such calls wait for credit; the call is then removed.
+    pub fn detach(&mut self, key: OutKey) -> Result<(), Error> {
+        self.calls_out.detach(key)
+    }
+
+    /// The number of a call that has been sent at least in part.
+    pub fn number(&self, key: OutKey) -> Option<u64> {
+        self.calls_out.number(key)
+    }
+
+    /// A waiting request is about to be dispatched; `false` if it no longer stands.
+    pub fn begin(&mut self, key: InKey) -> bool {
+        let waiting = self.calls_in.stage(key) == Some(Stage::Waiting);
+        if waiting {
+            self.calls_in.set_stage(key, Stage::Running);
+        }
+        waiting
+    }
+
+    /// How far a call to be served has come; `None` after its verdict.
+    pub fn stage(&self, key: InKey) -> Option<Stage> {
+        self.calls_in.stage(key)
+    }
+
+    /// The handler returned: its value, or (`failed`) the service's own error. A verdict already given stands.
+    pub fn reply(&mut self, key: InKey, failed: bool, payload: Vec<u8>) {
+        if self.calls_in.remove(key).is_none() {
+            return;
+        }
+        let limit = self.peer.as_ref().map_or(0, |peer| peer.max_message);
+        if payload.len() > limit {
+            let text = format!(
+                "the result takes {} bytes, the caller's limit is {limit} (max_message)",
+                payload.len()
+            );
+            let error = Error::new(Code::TooLarge, Fate::Completed, text);
+            return self.outbox.push_verdict(Kind::Error, Flags::NONE, key.id(), encode_error(&error));
+        }
+        let flags = if failed { Flags::FAILED } else { Flags::NONE };
+        self.outbox.push_verdict(Kind::Reply, flags, key.id(), payload);
+    }
+
+    /// The call ended without a value. A verdict already given stands.
+    pub fn refuse(&mut self, key: InKey, error: &Error) {
+        if self.calls_in.remove(key).is_some() {
+            self.outbox.push_verdict(Kind::Error, Flags::NONE, key.id(), encode_error(error));
+        }
+    }
+
+    /// The handler was dropped before its end, as [`Event::Stop`] or a shutdown asked.
+    pub fn stopped(&mut self, key: InKey) {
+        let Some(stage) = self.calls_in.remove(key) else { return };
+        let (kind, payload) = match stage {
+            Stage::Cancelled => (Kind::Cancelled, encode_cancelled(Fate::Started)),
+            Stage::Expired => {
+                let error = Error::new(
+                    Code::DeadlineExceeded,
+                    Fate::Started,
+                    "the deadline passed while the handler ran",
+                );
+                (Kind::Error, encode_error(&error))
+            }
+            Stage::Waiting | Stage::Running => {
+                let error =
+                    Error::new(Code::Draining, Fate::Started, "the server shut down while the handler ran");
+                (Kind::Error, encode_error(&error))
+            }
+        };
+        self.outbox.push_verdict(kind, Flags::NONE, key.id(), payload);
+    }
+
+    /// Moves frames to be sent, about `budget` bytes of them, to the end of `frames`.
+    pub fn poll_transmit(&mut self, now: Time, budget: usize, frames: &mut VecDeque<Outgoing>) {
+        let mut bytes = 0;
+        while bytes < budget {
+            let Some(frame) = self.next_frame(now) else { break };
+            bytes += frame.head.as_slice().len() + frame.body().len();
+            self.handed_out += 1;
+            frames.push_back(frame);
+            // Verdicts and calls take turns, so that neither starves the other.
+            if let Some(frame) = self.next_call(now) {
+                bytes += frame.head.as_slice().len() + frame.body().len();
+                self.handed_out += 1;
+                frames.push_back(frame);
+            }
+        }
+    }
+
+    fn next_frame(&mut self, now: Time) -> Option<Outgoing> {
+        if let Some(frame) = self.outbox.pop_control() {
+            return Some(frame);
+        }
+        self.outbox.pop_verdict().or_else(|| self.next_call(now))
+    }
+
+    fn next_call(&mut self, now: Time) -> Option<Outgoing> {
+        if self.closing || self.outbox.control_len() > 0 {
+            return None;
+        }
+        let window = self.peer.as_ref()?.window;
+        if self.calls_out.in_flight() == 0 && self.calls_out.queued() > 0 {
+            self.liveness.expects(now);
+        }
+        self.calls_out.pop(now, window, self.handed_out + 1)
+    }
+
+    pub(super) fn circumstances(&self) -> Circumstances {
+        let attended = self.peer.as_ref().is_some_and(|peer| peer.attended_always);
+        Circumstances {
+            pings: attended && self.config.needs_ping && self.calls_out.in_flight() > 0,
+            must_take: attended,
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has to be called at the latest.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let bounds =
+            [self.calls_out.earliest(), self.calls_in.earliest(), self.liveness.next(self.circumstances())];
+        bounds.into_iter().flatten().min()
+    }
+
+    /// Events that did not come with a frame: ask until `None` after each `handle_*`.
+    pub fn poll_event(&mut self) -> Option<Event<'static>> {
+        self.events.pop_front()
+    }
+}

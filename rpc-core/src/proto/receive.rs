@@ -1,0 +1,260 @@
+//! Input: one frame at a time.
+
+use crate::error::{Code, Error, Fate};
+use crate::limits::{MAX_DEADLINE, MAX_OBJECTS};
+use crate::proto::assembly::Gathered;
+use crate::proto::calls_out::Scope;
+use crate::proto::machine::PeerLimits;
+use crate::proto::{Event, Machine, Payload, Role, Stage, Verdict, Violation};
+use crate::time::Time;
+use crate::wire::{
+    Flags, Head, Hello, Kind, Open, Opened, Options, Parsed, VERSION, decode_cancelled, decode_error,
+    encode_cancelled, encode_error, parse,
+};
+
+impl Machine {
+    /// Handles one frame.
+    ///
+    /// # Errors
+    /// A [`Violation`] ends the connection; say so with [`close`](Machine::close).
+    pub fn handle_frame<'a>(&mut self, frame: &'a [u8], now: Time) -> Result<Option<Event<'a>>, Violation> {
+        self.liveness.heard(now);
+        let Parsed { head, options, payload } = parse(frame)?;
+        if self.peer.is_none() && !matches!(head.kind, Kind::Hello | Kind::Close) {
+            return Err("the first frame is not a hello".into());
+        }
+        if head.flags.unknown() != 0 && head.kind != Kind::Call && !matches!(head.kind, Kind::Skippable(_)) {
+            return Err(Violation(format!("unknown flags {:#04x}", head.flags.unknown())));
+        }
+        match head.kind {
+            Kind::Call => self.handle_call(head, options, payload, now),
+            Kind::Reply => self.handle_reply(head, payload),
+            Kind::Error => self.handle_verdict(head.call, Verdict::Error(decode_error(payload)?)),
+            Kind::Cancelled => self.handle_verdict(head.call, Verdict::Cancelled(decode_cancelled(payload)?)),
+            Kind::Cancel => self.handle_cancel(head.call),
+            Kind::Hello => self.handle_hello(&Hello::decode(payload)?),
+            Kind::Open => self.handle_open(head.object, payload),
+            Kind::Opened => self.handle_opened(head.object, payload),
+            Kind::Abort => self.handle_abort(head.call),
+            Kind::Ping => self.handle_ping(head.call),
+            Kind::Pong => self.liveness.idle().map(|()| None),
+            Kind::Drain => Ok(self.handle_drain(head.call)),
+            Kind::Close => Ok(self.handle_close(head.call, decode_error(payload)?)),
+            Kind::Done => Err("an end of one-way calls, and none were made".into()),
+            Kind::Reserved(kind) => Err(Violation(format!("a frame of the reserved kind {kind}"))),
+            Kind::Skippable(_) => self.liveness.idle().map(|()| None),
+        }
+    }
+
+    fn handle_hello(&mut self, hello: &Hello) -> Result<Option<Event<'static>>, Violation> {
+        if self.peer.is_some() {
+            return Err("a second hello".into());
+        }
+        let (low, high) = hello.versions;
+        if low > VERSION || high < VERSION {
+            return Err(Violation(format!(
+                "the peer speaks versions {low} to {high}, this side version {VERSION}"
+            )));
+        }
+        match self.config.role {
+            Role::Accepting => {
+                self.config.codec.clone_from(&hello.codec);
+                self.say_hello();
+            }
+            Role::Connecting if self.config.codec == hello.codec => {}
+            Role::Connecting => {
+                return Err(Violation(format!(
+                    "the peer answered with the codec {}, not {}",
+                    hello.codec, self.config.codec
+                )));
+            }
+        }
+        self.liveness.greeted();
+        self.peer = Some(PeerLimits {
+            max_message: usize::try_from(hello.max_message).unwrap_or(usize::MAX),
+            window: hello.window.min(crate::limits::MAX_WINDOW),
+            attended_always: hello.attended_always,
+        });
+        Ok(Some(Event::Ready))
+    }
+
+    fn handle_open(&mut self, object: u32, payload: &[u8]) -> Result<Option<Event<'static>>, Violation> {
+        if object != self.opened_by_peer + 1 {
+            return Err("services are numbered one by one from 1".into());
+        }
+        if self.opened_by_peer as usize >= MAX_OBJECTS {
+            return Err(Violation(format!("more than {MAX_OBJECTS} services opened")));
+        }
+        self.opened_by_peer = object;
+        Ok(Some(Event::Open { object, open: Open::decode(payload)? }))
+    }
+
+    fn handle_opened(&mut self, object: u32, payload: &[u8]) -> Result<Option<Event<'static>>, Violation> {
+        let opened = Opened::decode(payload)?;
+        let at = (object as usize).checked_sub(1);
+        match at.and_then(|at| self.openings.get_mut(at)) {
+            Some(opening) if opening.opened.is_none() => opening.opened = Some(opened),
+            _ => return Err("an answer to no opening".into()),
+        }
+        Ok(None)
+    }
+
+    fn handle_call<'a>(
+        &mut self,
+        head: Head,
+        options: Options,
+        payload: &'a [u8],
+        now: Time,
+    ) -> Result<Option<Event<'a>>, Violation> {
+        if !head.flags.has(Flags::CONTINUED) {
+            if !self.calls_in.number(head.call) {
+                return Err(Violation(format!("call numbers must grow, {} came again or late", head.call)));
+            }
+            if !self.calls_lane.is_empty() {
+                return Err("a call began before the fragments of the last one had ended".into());
+            }
+        }
+        if payload.is_empty() && head.flags.has(Flags::MORE) {
+            self.liveness.idle()?;
+        } else {
+            self.liveness.useful();
+        }
+        if !head.flags.has(Flags::MORE) && !head.flags.has(Flags::CONTINUED) {
+            if payload.len() > self.config.max_message {
+                return Err(self.above_limit(payload.len()));
+            }
+            return self.take_call(head, options, Payload::Borrowed(payload), now);
+        }
+        match self.calls_lane.add(head, options, payload, self.config.max_message)? {
+            Some(Gathered { head, options, buf }) => self.take_call(head, options, Payload::Owned(buf), now),
+            None => Ok(None),
+        }
+    }
+
+    fn above_limit(&self, size: usize) -> Violation {
+        Violation(format!("a message of {size} bytes, the announced limit is {}", self.config.max_message))
+    }
+
+    fn take_call<'a>(
+        &mut self,
+        head: Head,
+        options: Options,
+        payload: Payload<'a>,
+        now: Time,
+    ) -> Result<Option<Event<'a>>, Violation> {
+        if self.calls_in.len() >= self.config.window as usize {
+            return Err(Violation(format!("more than {} calls without a verdict", self.config.window)));
+        }
+        if head.object == 0 || head.object > self.opened_by_peer {
+            return Err(Violation(format!(
+                "a call of service number {}, which was never opened",
+                head.object
+            )));
+        }
+        let left = options.deadline.map_or(MAX_DEADLINE, |left| left.min(MAX_DEADLINE));
+        let refuse = |code, text: &str| Error::new(code, Fate::NotExecuted, text);
+        let refusal = if self.draining || self.closing {
+            Some(refuse(Code::Draining, "the server is shutting down"))
+        } else if left.is_zero() {
+            Some(refuse(Code::DeadlineExceeded, "the deadline had passed on arrival"))
+        } else if head.flags.unknown() != 0 || options.refused.is_some() {
+            Some(refuse(Code::Unsupported, "the call asks for something that this side does not know"))
+        } else {
+            None
+        };
+        if let Some(error) = refusal {
+            self.outbox.push_verdict(Kind::Error, Flags::NONE, head.call, encode_error(&error));
+            return Ok(None);
+        }
+        let deadline = now + left;
+        let key = self.calls_in.add(head.call, deadline);
+        let Head { object, method, .. } = head;
+        Ok(Some(Event::Request { key, object, method, deadline, cause: options.cause, payload }))
+    }
+
+    fn handle_reply<'a>(&mut self, head: Head, payload: &'a [u8]) -> Result<Option<Event<'a>>, Violation> {
+        self.calls_out.find(head.call).ok_or_else(|| no_such_call(head.call))?;
+        let whole = !head.flags.has(Flags::MORE) && !head.flags.has(Flags::CONTINUED);
+        let (head, payload) = if whole {
+            if payload.len() > self.config.max_message {
+                return Err(self.above_limit(payload.len()));
+            }
+            (head, Payload::Borrowed(payload))
+        } else {
+            if payload.is_empty() {
+                self.liveness.idle()?;
+            }
+            match self.replies_lane.add(head, Options::default(), payload, self.config.max_message)? {
+                Some(gathered) => (gathered.head, Payload::Owned(gathered.buf)),
+                None => return Ok(None),
+            }
+        };
+        let failed = head.flags.has(Flags::FAILED);
+        self.handle_verdict(
+            head.call,
+            if failed { Verdict::Failed(payload) } else { Verdict::Value(payload) },
+        )
+    }
+
+    fn handle_verdict<'a>(&mut self, id: u64, verdict: Verdict<'a>) -> Result<Option<Event<'a>>, Violation> {
+        let token = self.calls_out.settle(id).ok_or_else(|| no_such_call(id))?;
+        self.liveness.useful();
+        self.replies_lane.abort(id);
+        Ok(token.map(|token| Event::Verdict { token, verdict }))
+    }
+
+    fn handle_cancel(&mut self, id: u64) -> Result<Option<Event<'static>>, Violation> {
+        let Some(key) = self.calls_in.key(id) else { return self.liveness.idle().map(|()| None) };
+        match self.calls_in.stage(key) {
+            Some(Stage::Waiting) => {
+                self.calls_in.remove(key);
+                self.outbox.push_verdict(
+                    Kind::Cancelled,
+                    Flags::NONE,
+                    id,
+                    encode_cancelled(Fate::NotExecuted),
+                );
+                Ok(None)
+            }
+            Some(Stage::Running) => {
+                self.calls_in.set_stage(key, Stage::Cancelled);
+                Ok(Some(Event::Stop(key)))
+            }
+            _ => self.liveness.idle().map(|()| None),
+        }
+    }
+
+    fn handle_abort(&mut self, id: u64) -> Result<Option<Event<'static>>, Violation> {
+        if !self.calls_lane.abort(id) {
+            return Err("the end of a call that had not begun".into());
+        }
+        self.liveness.idle().map(|()| None)
+    }
+
+    fn handle_ping(&mut self, token: u64) -> Result<Option<Event<'static>>, Violation> {
+        self.liveness.idle()?;
+        self.outbox.push_control(Head::new(Kind::Pong, token), Vec::new());
+        Ok(None)
+    }
+
+    fn handle_drain(&mut self, last: u64) -> Option<Event<'static>> {
+        self.peer_drains = true;
+        self.peer_last = last;
+        let error = Error::new(
+            Code::Draining,
+            Fate::NotExecuted,
+            "the server is shutting down and did not take the call",
+        );
+        self.lose(&error, 0, Scope::Untaken);
+        Some(Event::Draining)
+    }
+
+    fn handle_close(&mut self, last: u64, error: Error) -> Option<Event<'static>> {
+        self.peer_last = self.peer_last.min(last);
+        Some(Event::Closed(error))
+    }
+}
+
+fn no_such_call(id: u64) -> Violation {
+    Violation(format!("a verdict for call {id}, which waits for none"))
+}

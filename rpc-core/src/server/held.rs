@@ -1,0 +1,125 @@
+//! Futures of handlers in boxes that are used again: a ready handler allocates nothing, a pending one keeps its box.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::driver::{Job, Task};
+use crate::proto::Stage;
+use crate::server::request::{Run, panicked};
+use crate::server::{Encoded, Refusal};
+
+/// Boxes that one method keeps.
+const KEPT: usize = 64;
+
+/// The boxes of one method, whatever its future's type.
+#[derive(Debug, Default)]
+pub(super) struct Pools(OnceLock<Arc<dyn Any + Send + Sync>>);
+
+struct Pool<F>(Mutex<Vec<Box<Held<F>>>>);
+
+/// A place for one future, and the call that it serves.
+struct Held<F> {
+    future: Pin<Box<Option<F>>>,
+    run: Option<Run>,
+    /// Where the box goes at the end; empty while it lies there.
+    home: Option<Arc<Pool<F>>>,
+}
+
+impl Pools {
+    /// Polls the handler once, in place. A pending one goes on elsewhere.
+    pub(super) fn run<F>(&self, future: F, run: Run)
+    where
+        F: Future<Output = Result<Encoded, Refusal>> + Send + 'static,
+    {
+        let pool = self.0.get_or_init(|| Arc::new(Pool::<F>(Mutex::default())));
+        let pool: Arc<Pool<F>> = Arc::clone(pool).downcast().expect("a method has one future type");
+        let mut held = pool.take();
+        held.future.as_mut().set(Some(future));
+        held.run = Some(run);
+        held.home = Some(pool);
+        match held.step(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(()) => held.recycle(),
+            Poll::Pending => {
+                let host = held.run.as_ref().map(|run| Arc::clone(run.driver().host()));
+                if let Some(host) = host {
+                    host.spawn(Task::new(held));
+                }
+            }
+        }
+    }
+}
+
+impl<F> Pool<F> {
+    fn take(&self) -> Box<Held<F>> {
+        let spare = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        spare.unwrap_or_else(|| Box::new(Held { future: Box::pin(None), run: None, home: None }))
+    }
+
+    fn give(&self, held: Box<Held<F>>) {
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < KEPT {
+            spare.push(held);
+        }
+    }
+}
+
+impl<F: Future<Output = Result<Encoded, Refusal>> + Send + 'static> Held<F> {
+    /// Polls the handler and, if it has come to its end, gives the verdict.
+    fn step(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(run) = &self.run else { return Poll::Ready(()) };
+        let _entered = run.enter();
+        let polled = catch_unwind(AssertUnwindSafe(|| match self.future.as_mut().as_pin_mut() {
+            Some(future) => future.poll(cx),
+            None => Poll::Pending,
+        }));
+        let result = match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(result)) => result,
+            Err(panic) => Err(panicked(&*panic)),
+        };
+        self.empty();
+        if let Some(run) = self.run.take() {
+            run.end(result);
+        }
+        Poll::Ready(())
+    }
+
+    /// Drops the future; its own `Drop` may panic too.
+    fn empty(&mut self) {
+        let emptied = catch_unwind(AssertUnwindSafe(|| self.future.as_mut().set(None)));
+        if emptied.is_err() {
+            self.future = Box::pin(None);
+        }
+    }
+}
+
+impl<F: Future<Output = Result<Encoded, Refusal>> + Send + 'static> Job for Held<F> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(run) = &self.run else { return Poll::Ready(()) };
+        let wanted = matches!(run.watch(cx.waker()), Some(Stage::Running));
+        if !wanted {
+            return Poll::Ready(());
+        }
+        let driver = Arc::clone(run.driver());
+        let polled = self.step(cx);
+        if polled.is_ready() {
+            driver.flush_soon();
+        }
+        polled
+    }
+
+    fn recycle(mut self: Box<Self>) {
+        let entered = self.run.as_ref().map(Run::enter);
+        self.empty();
+        drop(entered);
+        // A call that has no verdict yet was dropped before its end; `Run` says so.
+        drop(self.run.take());
+        if let Some(home) = self.home.take() {
+            home.give(self);
+        }
+    }
+}

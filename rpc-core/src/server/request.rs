@@ -1,0 +1,247 @@
+//! One call to be served: its arguments, its verdict, and the ways in which its handler can be run.
+
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
+
+use crate::buffers;
+use crate::codec::{self, Codec, DecodeLimits, Encoding, Seeds};
+use crate::context::{Entered, Serving};
+use crate::driver::Driver;
+use crate::error::{Code, Error, Fate};
+use crate::proto::Stage;
+use crate::server::held::Pools;
+use crate::server::router::Permit;
+use crate::session::Outcome;
+
+/// A service's implementation, shared, and the boxes of its handlers' futures.
+pub struct ServerCore<S> {
+    service: Arc<S>,
+    pools: Arc<[Pools]>,
+}
+
+impl<S> ServerCore<S> {
+    /// A service of this implementation.
+    pub fn new(service: S, methods: usize) -> Self {
+        ServerCore::shared(Arc::new(service), methods)
+    }
+
+    /// A service of an implementation that others use as well.
+    pub fn shared(service: Arc<S>, methods: usize) -> Self {
+        ServerCore { service, pools: (0..methods).map(|_| Pools::default()).collect() }
+    }
+}
+
+impl<S> Clone for ServerCore<S> {
+    fn clone(&self) -> Self {
+        ServerCore { service: Arc::clone(&self.service), pools: Arc::clone(&self.pools) }
+    }
+}
+
+impl<S> fmt::Debug for ServerCore<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerCore").finish_non_exhaustive()
+    }
+}
+
+/// The call's place in the session. Dropped without a verdict, it ends the call as stopped.
+#[derive(Debug)]
+pub(super) struct Run {
+    serving: Serving,
+    ended: bool,
+    _permit: Option<Permit>,
+}
+
+impl Run {
+    pub(super) fn new(serving: Serving, permit: Option<Permit>) -> Self {
+        Run { serving, ended: false, _permit: permit }
+    }
+
+    pub(super) fn driver(&self) -> &Arc<Driver> {
+        &self.serving.driver
+    }
+
+    pub(super) fn enter(&self) -> Entered {
+        self.serving.enter()
+    }
+
+    pub(super) fn watch(&self, waker: &Waker) -> Option<Stage> {
+        self.driver().session().watch(self.serving.key, waker)
+    }
+
+    /// Gives the verdict.
+    pub(super) fn end(mut self, result: Result<Encoded, Refusal>) {
+        self.ended = true;
+        let outcome = match result {
+            Ok(Encoded { failed: false, buf }) => Outcome::Value(buf),
+            Ok(Encoded { failed: true, buf }) => Outcome::Failed(buf),
+            Err(Refusal(error)) => Outcome::Refused(error),
+        };
+        self.driver().session().finish(self.serving.key, outcome);
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.driver().session().finish(self.serving.key, Outcome::Stopped);
+            self.driver().flush_soon();
+        }
+    }
+}
+
+/// The encoded arguments of a call.
+#[derive(Debug)]
+pub struct Body {
+    codec: Codec,
+    bytes: Vec<u8>,
+    budget: Option<usize>,
+}
+
+impl Body {
+    pub(super) fn new(codec: Codec, bytes: Vec<u8>, budget: Option<usize>) -> Self {
+        Body { codec, bytes, budget }
+    }
+
+    /// Reads the arguments.
+    ///
+    /// # Errors
+    /// They are not what the method takes, or exceed a limit; the handler did not run.
+    pub fn decode<'de, P: Seeds<'de>>(&'de self, seeds: P) -> Result<P::Values, Refusal> {
+        let limits = DecodeLimits::for_message(self.bytes.len());
+        let limits = self.budget.map_or(limits, |budget| limits.with_budget(budget));
+        seeds
+            .decode(self.codec, &self.bytes, limits)
+            .map_err(|error| Refusal(error.into_error(Fate::NotExecuted)))
+    }
+
+    /// Writes a plain result, or the `Ok` of a `Result`.
+    ///
+    /// # Errors
+    /// It cannot be encoded; the handler has completed.
+    pub fn reply<X: Encoding>(&self, value: X) -> Result<Encoded, Refusal> {
+        self.encode(&value, false)
+    }
+
+    /// Writes the `Err` of a `Result`.
+    ///
+    /// # Errors
+    /// It cannot be encoded; the handler has completed.
+    pub fn reply_error<X: Encoding>(&self, error: X) -> Result<Encoded, Refusal> {
+        self.encode(&error, true)
+    }
+
+    fn encode<X: Encoding>(&self, value: &X, failed: bool) -> Result<Encoded, Refusal> {
+        let mut buf = buffers::take(value.size_hint());
+        match codec::encode(self.codec, value, &mut buf) {
+            Ok(()) => Ok(Encoded { failed, buf }),
+            Err(error) => Err(Refusal(error.into_error(Fate::Completed))),
+        }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        buffers::give(std::mem::take(&mut self.bytes));
+    }
+}
+
+/// A result in bytes.
+#[derive(Debug)]
+pub struct Encoded {
+    failed: bool,
+    buf: Vec<u8>,
+}
+
+/// Why a call ends without a value.
+#[derive(Debug)]
+pub struct Refusal(pub(super) Error);
+
+/// One call to be served.
+#[derive(Debug)]
+pub struct Request {
+    pub(super) run: Run,
+    pub(super) method: u16,
+    pub(super) body: Body,
+}
+
+impl Request {
+    /// The method's number in the service's descriptor.
+    pub fn method(&self) -> u16 {
+        self.method
+    }
+
+    /// Polls the handler once, in place; a pending one goes on elsewhere.
+    pub fn run_async<S, F, Fut>(self, core: &ServerCore<S>, handler: F)
+    where
+        F: FnOnce(Arc<S>, Body) -> Fut,
+        Fut: Future<Output = Result<Encoded, Refusal>> + Send + 'static,
+    {
+        let future = handler(Arc::clone(&core.service), self.body);
+        core.pools[usize::from(self.method)].run(future, self.run);
+    }
+
+    /// Runs the handler in place.
+    pub fn run_inline<S, F>(self, core: &ServerCore<S>, handler: F)
+    where
+        F: FnOnce(&S, &Body) -> Result<Encoded, Refusal>,
+    {
+        run_caught(self.run, &*core.service, &self.body, handler);
+    }
+
+    /// Runs the handler where blocking is allowed.
+    pub fn run_blocking<S, F>(self, core: &ServerCore<S>, handler: F)
+    where
+        S: Send + Sync + 'static,
+        F: FnOnce(&S, &Body) -> Result<Encoded, Refusal> + Send + 'static,
+    {
+        let Request { run, body, .. } = self;
+        let service = Arc::clone(&core.service);
+        let driver = Arc::clone(run.driver());
+        // Shared, so that a host without a thread to give leaves the verdict to this side.
+        let run = Arc::new(Mutex::new(Some(run)));
+        let lent = Arc::clone(&run);
+        let take = |run: &Mutex<Option<Run>>| run.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let work = Box::new(move || {
+            if let Some(run) = take(&lent) {
+                let driver = Arc::clone(run.driver());
+                run_caught(run, &*service, &body, handler);
+                driver.flush();
+            }
+        });
+        if let Err(error) = driver.host().spawn_blocking(work)
+            && let Some(run) = take(&run)
+        {
+            run.end(Err(Refusal(error.with_fate(Fate::NotExecuted))));
+        }
+    }
+
+    /// Refuses a method that the service does not have.
+    pub fn unknown_method(self) {
+        let error = Error::new(Code::UnknownMethod, Fate::NotExecuted, "the service has no such method");
+        self.run.end(Err(Refusal(error)));
+    }
+}
+
+fn run_caught<S>(
+    run: Run,
+    service: &S,
+    body: &Body,
+    handler: impl FnOnce(&S, &Body) -> Result<Encoded, Refusal>,
+) {
+    let entered = run.enter();
+    let result = catch_unwind(AssertUnwindSafe(|| handler(service, body)));
+    drop(entered);
+    run.end(result.unwrap_or_else(|panic| Err(panicked(&*panic))));
+}
+
+/// What a handler's panic tells its caller.
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> Refusal {
+    let said =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text = format!("the handler panicked: {}", said.unwrap_or("it said nothing"));
+    Refusal(Error::new(Code::HandlerPanicked, Fate::Started, text))
+}

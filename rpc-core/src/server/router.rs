@@ -1,0 +1,177 @@
+//! From a request's numbers to a service's method.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use crate::codec::Codec;
+use crate::context::Serving;
+use crate::driver::{Dispatch, Driver};
+use crate::error::{Code, Error, Fate};
+use crate::limits::{HANDLER_HOLD, MAX_SERVER_CALLS};
+use crate::server::Service;
+use crate::server::request::{Body, Request, Run};
+use crate::session::{Incoming, Outcome};
+use crate::wire::{Answer, Open, Opened};
+
+/// How many calls all connections of one server are serving.
+#[derive(Clone, Debug, Default)]
+pub struct Load(Arc<AtomicU32>);
+
+/// A place among them.
+#[derive(Debug)]
+pub(super) struct Permit(Load);
+
+impl Load {
+    fn enter(&self) -> Option<Permit> {
+        let before = self.0.fetch_add(1, Ordering::Relaxed);
+        let permit = Permit(self.clone());
+        (before < MAX_SERVER_CALLS).then_some(permit)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Serves the requests of one connection.
+pub struct Router {
+    services: Arc<[Arc<dyn Service>]>,
+    load: Load,
+    budget: Option<usize>,
+    codec: OnceLock<Codec>,
+    routes: Mutex<Vec<Route>>,
+}
+
+impl fmt::Debug for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Router").finish_non_exhaustive()
+    }
+}
+
+/// A service as the peer has opened it.
+struct Route {
+    service: Option<Arc<dyn Service>>,
+    name: String,
+    /// From the peer's method numbers to ours; `Err` with the name of one that is not served.
+    methods: Vec<Result<u16, String>>,
+}
+
+impl Router {
+    /// A router over these services. `budget`: what decoding one message may allocate, in bytes.
+    pub fn new(services: Arc<[Arc<dyn Service>]>, load: Load, budget: Option<usize>) -> Self {
+        Router { services, load, budget, codec: OnceLock::new(), routes: Mutex::default() }
+    }
+
+    fn open(&self, open: Open) -> Opened {
+        let service = self.services.iter().find(|service| service.descriptor().name() == open.service);
+        let number = |name: &str| {
+            let methods = service?.descriptor().methods();
+            let at = methods.iter().position(|method| method.name() == name)?;
+            u16::try_from(at).ok()
+        };
+        let methods: Vec<_> = open.methods.into_iter().map(|row| number(&row.name).ok_or(row.name)).collect();
+        let answers = methods
+            .iter()
+            .map(|known| if known.is_ok() { Answer::Served } else { Answer::Unknown })
+            .collect();
+        let route = Route { service: service.cloned(), name: open.service, methods };
+        let missing = route.methods.iter().find_map(|known| known.as_ref().err());
+        let text = match (&route.service, missing) {
+            (None, _) => self.unknown_service(&route.name).to_string(),
+            (Some(service), Some(name)) => unknown_method(&**service, name).to_string(),
+            _ => String::new(),
+        };
+        let known = route.service.is_some();
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner).push(route);
+        Opened { known, answers, text }
+    }
+
+    fn unknown_service(&self, name: &str) -> Error {
+        let served: Vec<_> = self.services.iter().map(|service| service.descriptor().name()).collect();
+        let text = match served.as_slice() {
+            [] => format!("the peer serves nothing, so no service {name}"),
+            served => format!("the peer serves no service {name}; it serves {}", served.join(", ")),
+        };
+        Error::new(Code::UnknownService, Fate::NotExecuted, text)
+    }
+
+    fn find(&self, object: u32, method: u16) -> Result<(Arc<dyn Service>, u16), Error> {
+        let routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        let route = (object as usize).checked_sub(1).and_then(|at| routes.get(at));
+        let Some(route) = route else {
+            return Err(Error::new(Code::UnknownService, Fate::NotExecuted, "the service was not opened"));
+        };
+        let Some(service) = &route.service else { return Err(self.unknown_service(&route.name)) };
+        match route.methods.get(usize::from(method)) {
+            Some(Ok(number)) => Ok((Arc::clone(service), *number)),
+            Some(Err(name)) => Err(unknown_method(&**service, name)),
+            None => Err(unknown_method(&**service, &format!("number {method}"))),
+        }
+    }
+
+    /// The codec, which is settled by the time of the first request.
+    fn codec(&self, driver: &Driver) -> Result<Codec, Error> {
+        if let Some(codec) = self.codec.get() {
+            return Ok(*codec);
+        }
+        let name = driver.session().codec();
+        match Codec::from_name(&name) {
+            Some(codec) => Ok(*self.codec.get_or_init(|| codec)),
+            None => {
+                let text = format!("this side does not know the codec {name}");
+                Err(Error::new(Code::Unsupported, Fate::NotExecuted, text))
+            }
+        }
+    }
+
+    fn call(&self, driver: &Arc<Driver>, request: crate::session::Request) {
+        let crate::session::Request { key, object, method, deadline, body, .. } = request;
+        let refuse = |error: Error| driver.session().finish(key, Outcome::Refused(error));
+        let (service, method) = match self.find(object, method) {
+            Ok(found) => found,
+            Err(error) => return refuse(error),
+        };
+        let codec = match self.codec(driver) {
+            Ok(codec) => codec,
+            Err(error) => return refuse(error),
+        };
+        let Some(permit) = self.load.enter() else {
+            let text = format!("the server has {MAX_SERVER_CALLS} calls in flight");
+            return refuse(Error::new(Code::Overloaded, Fate::NotExecuted, text));
+        };
+        let run = Run::new(Serving { driver: Arc::clone(driver), key, deadline }, Some(permit));
+        let began = driver.host().now();
+        service.dispatch(Request { run, method, body: Body::new(codec, body, self.budget) });
+        let held = driver.host().now().since(began);
+        if held > HANDLER_HOLD {
+            let descriptor = service.descriptor();
+            let name = descriptor.method_name(method);
+            driver.host().report(&format!(
+                "the handler {}.{name} held its connection's driver for {held:?}; mark it #[blocking]",
+                descriptor.name()
+            ));
+        }
+    }
+}
+
+fn unknown_method(service: &dyn Service, name: &str) -> Error {
+    let descriptor = service.descriptor();
+    let known: Vec<_> = descriptor.methods().iter().map(crate::service::MethodDescriptor::name).collect();
+    let text = format!("the service {} has no method {name}; it has {}", descriptor.name(), known.join(", "));
+    Error::new(Code::UnknownMethod, Fate::NotExecuted, text)
+}
+
+impl Dispatch for Router {
+    fn dispatch(&self, driver: &Arc<Driver>, incoming: Incoming) {
+        match incoming {
+            Incoming::Open(object, open) => {
+                let opened = self.open(open);
+                driver.session().answer_open(object, &opened);
+            }
+            Incoming::Call(request) => self.call(driver, request),
+        }
+    }
+}

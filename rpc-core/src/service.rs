@@ -1,0 +1,54 @@
+//! What generated code says of a service: its name and its methods.
+
+/// A service as both sides know it.
+#[derive(Debug)]
+pub struct ServiceDescriptor {
+    name: &'static str,
+    methods: &'static [MethodDescriptor],
+}
+
+/// A method as both sides know it.
+#[derive(Debug)]
+pub struct MethodDescriptor {
+    name: &'static str,
+    fingerprint: u64,
+}
+
+impl ServiceDescriptor {
+    /// A service with these methods; a method's number is its place.
+    pub const fn new(name: &'static str, methods: &'static [MethodDescriptor]) -> Self {
+        ServiceDescriptor { name, methods }
+    }
+
+    /// The name under which it is opened.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The methods.
+    pub fn methods(&self) -> &'static [MethodDescriptor] {
+        self.methods
+    }
+
+    /// A method's name, for people.
+    pub(crate) fn method_name(&self, number: u16) -> &'static str {
+        self.methods.get(usize::from(number)).map_or("?", |method| method.name)
+    }
+}
+
+impl MethodDescriptor {
+    /// A method whose shape is not given.
+    pub const fn new(name: &'static str) -> Self {
+        MethodDescriptor { name, fingerprint: 0 }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The fingerprint of its shape; 0: not given.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+}

@@ -1,0 +1,432 @@
+//! One protocol machine and those who wait for it, behind the only lock.
+//!
+//! Under this lock runs no user code: wakers are cloned, woken and dropped outside, values are encoded and decoded
+//! outside, handlers run outside.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use crate::buffers;
+use crate::error::Error;
+use crate::limits::SEND_BUDGET;
+use crate::proto::{Event, InKey, Machine, Outgoing, Stage, Verdict, Violation};
+use crate::time::Time;
+use crate::wire::{Open, Opened};
+
+mod bench;
+mod running;
+mod waiters;
+
+use bench::Bench;
+pub use bench::Seat;
+use running::Running;
+pub use waiters::CallParts;
+use waiters::Waiters;
+pub use waiters::{Settled, Started};
+
+/// Something that the peer asks for, in the order of its arrival.
+#[derive(Debug)]
+pub enum Incoming {
+    /// It opens a service under this number.
+    Open(u32, Open),
+    /// It calls.
+    Call(Request),
+}
+
+/// A call to be served.
+#[derive(Debug)]
+pub struct Request {
+    /// Its place in the machine's table.
+    pub key: InKey,
+    /// The number under which the service was opened.
+    pub object: u32,
+    /// The method in the caller's numbering.
+    pub method: u16,
+    /// When the caller stops waiting.
+    pub deadline: Time,
+    /// The own call that caused it.
+    pub cause: Option<u64>,
+    /// The encoded arguments.
+    pub body: Vec<u8>,
+}
+
+/// How a handler came to its end.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It returned this value, encoded.
+    Value(Vec<u8>),
+    /// It returned the service's own error, encoded.
+    Failed(Vec<u8>),
+    /// The call ended without a value.
+    Refused(Error),
+    /// It was dropped because nobody wanted it any more.
+    Stopped,
+}
+
+/// What a call to the session asks its caller to do once the lock is free.
+#[derive(Debug)]
+pub struct Chores {
+    /// Wake these.
+    pub wakers: Vec<Waker>,
+    /// The peer has closed, or must be given up, for this reason.
+    pub end: Option<Error>,
+    /// The peer has said hello.
+    pub ready: bool,
+}
+
+thread_local! {
+    /// An empty list of wakers, so that a turn need not make one.
+    static SPARE: Cell<Vec<Waker>> = const { Cell::new(Vec::new()) };
+}
+
+impl Chores {
+    /// No chores yet.
+    pub fn take() -> Self {
+        Chores { wakers: SPARE.try_with(Cell::take).unwrap_or_default(), end: None, ready: false }
+    }
+
+    /// Does them; no lock may be held.
+    pub fn run(mut self) {
+        for waker in self.wakers.drain(..) {
+            waker.wake();
+        }
+        let _ = SPARE.try_with(|spare| spare.set(self.wakers));
+    }
+}
+
+/// A connection's state, shared by everyone who uses it.
+#[derive(Debug)]
+pub struct Session {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    machine: Machine,
+    waiters: Waiters,
+    running: Running,
+    requests: VecDeque<Incoming>,
+    dispatching: bool,
+    bench: Bench,
+    /// Those who wait for the hello or for an empty outbox.
+    watchers: Vec<Waker>,
+    /// Those who wait for the end.
+    mourners: Vec<Waker>,
+    ended: Option<Error>,
+    /// What the attendants have set their timers to.
+    armed: Option<Time>,
+}
+
+impl Session {
+    /// A session at its beginning.
+    pub fn new(machine: Machine) -> Self {
+        Session {
+            inner: Mutex::new(Inner {
+                machine,
+                waiters: Waiters::default(),
+                running: Running::default(),
+                requests: VecDeque::new(),
+                dispatching: false,
+                bench: Bench::default(),
+                watchers: Vec::new(),
+                mourners: Vec::new(),
+                ended: None,
+                armed: None,
+            }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Handles a frame.
+    ///
+    /// # Errors
+    /// The peer broke a rule.
+    pub fn receive(&self, frame: &[u8], now: Time, chores: &mut Chores) -> Result<(), Violation> {
+        let mut inner = self.lock();
+        if let Some(event) = inner.machine.handle_frame(frame, now)? {
+            inner.absorb(event, chores);
+        }
+        inner.absorb_events(chores);
+        Ok(())
+    }
+
+    /// Time has passed, and frames are taken to be sent.
+    pub fn step(&self, now: Time, budget: usize, frames: &mut VecDeque<Outgoing>, chores: &mut Chores) {
+        let mut inner = self.lock();
+        if inner.machine.poll_timeout().is_some_and(|due| due <= now) {
+            inner.machine.handle_timeout(now);
+            inner.absorb_events(chores);
+        }
+        inner.machine.poll_transmit(now, budget, frames);
+    }
+
+    /// Takes frames to be sent.
+    pub fn transmit(&self, now: Time, budget: usize, frames: &mut VecDeque<Outgoing>) {
+        self.lock().machine.poll_transmit(now, budget, frames);
+    }
+
+    /// How the link stands after a turn.
+    pub fn note_link(&self, now: Time, blocked: bool, partial: bool, sent: bool) {
+        let mut inner = self.lock();
+        inner.machine.note_link(now, blocked, partial);
+        if sent {
+            inner.machine.note_sent(now);
+        }
+    }
+
+    /// When [`tick`](Self::tick) is due; an attendant calls this before it sleeps, and is woken if it becomes earlier.
+    pub fn arm(&self) -> Option<Time> {
+        let mut inner = self.lock();
+        inner.armed = inner.machine.poll_timeout();
+        inner.armed
+    }
+
+    /// Whether so many bytes of verdicts wait that nothing more may be read.
+    pub fn is_over_budget(&self) -> bool {
+        self.lock().machine.verdict_bytes() > SEND_BUDGET
+    }
+
+    /// Whether nothing waits to be sent.
+    pub fn is_flushed(&self) -> bool {
+        self.lock().machine.is_flushed()
+    }
+
+    /// The link has taken everything that it was given. Wakes those who wait for that; `true`: goodbye was part of it.
+    pub fn sent_all(&self, chores: &mut Chores) -> bool {
+        let mut inner = self.lock();
+        let flushed = inner.machine.is_flushed();
+        if flushed && !inner.watchers.is_empty() {
+            chores.wakers.append(&mut inner.watchers);
+        }
+        flushed && inner.machine.is_closing()
+    }
+
+    /// `Some` once no call of the peer is without a verdict and all verdicts have been handed to the link, or the session
+    /// has ended.
+    pub fn drained(&self, waker: &Waker) -> Option<()> {
+        let waker = waker.clone();
+        let mut inner = self.lock();
+        if inner.ended.is_some() || (inner.machine.serving() == 0 && inner.machine.is_flushed()) {
+            return Some(());
+        }
+        inner.watchers.push(waker);
+        None
+    }
+
+    /// Calls of the peer that have no verdict.
+    pub fn serving(&self) -> usize {
+        self.lock().machine.serving()
+    }
+
+    /// The codec's name; final once the peer has said hello.
+    pub fn codec(&self) -> String {
+        self.lock().machine.codec().to_owned()
+    }
+
+    /// Opens a service at the peer; its number.
+    ///
+    /// # Errors
+    /// As [`Machine::open`].
+    pub fn open<'a>(
+        &self,
+        service: &str,
+        methods: impl ExactSizeIterator<Item = (&'a str, u64)>,
+    ) -> Result<u32, Error> {
+        self.lock().machine.open(service, methods)
+    }
+
+    /// Answers an [`Incoming::Open`].
+    pub fn answer_open(&self, object: u32, opened: &Opened) {
+        self.lock().machine.answer_open(object, opened);
+    }
+
+    /// Takes no new calls from the peer.
+    pub fn drain(&self) {
+        self.lock().machine.drain();
+    }
+
+    /// Says goodbye.
+    pub fn close(&self, error: &Error) {
+        self.lock().machine.close(error);
+    }
+
+    /// The link is gone: every call ends. Later calls find the session ended.
+    pub fn lose(&self, error: &Error, accepted: u64, chores: &mut Chores) {
+        let mut inner = self.lock();
+        if inner.ended.is_none() {
+            inner.ended = Some(error.clone());
+            inner.machine.handle_link_lost(error, accepted);
+            inner.absorb_events(chores);
+            inner.requests.clear();
+            chores.wakers.append(&mut inner.watchers);
+            chores.wakers.append(&mut inner.mourners);
+        }
+    }
+
+    /// Why the session has ended, if it has.
+    pub fn ended(&self) -> Option<Error> {
+        self.lock().ended.clone()
+    }
+
+    /// Whether the peer has said hello.
+    pub fn is_ready(&self) -> bool {
+        self.lock().machine.is_ready()
+    }
+
+    /// Ready for calls (`Some(Ok)`), ended (`Some(Err)`), or neither yet: then `waker` is woken.
+    pub fn ready(&self, waker: &Waker) -> Option<Result<(), Error>> {
+        let waker = waker.clone();
+        let mut inner = self.lock();
+        if let Some(error) = &inner.ended {
+            return Some(Err(error.clone()));
+        }
+        if inner.machine.is_ready() {
+            return Some(Ok(()));
+        }
+        inner.watchers.push(waker);
+        None
+    }
+
+    /// `Some` once everything has been handed to the link (then goodbye can be said), or the session has ended.
+    pub fn flushed(&self, waker: &Waker) -> Option<()> {
+        let waker = waker.clone();
+        let mut inner = self.lock();
+        if inner.ended.is_some() || inner.machine.is_flushed() {
+            return Some(());
+        }
+        inner.watchers.push(waker);
+        None
+    }
+
+    /// `Some` once the session has ended.
+    pub fn over(&self, waker: &Waker) -> Option<Error> {
+        let waker = waker.clone();
+        let mut inner = self.lock();
+        if inner.ended.is_none() {
+            inner.mourners.push(waker);
+        }
+        inner.ended.clone()
+    }
+
+    /// Ends all handlers that still run, as a shutdown does when its grace is over.
+    pub fn stop_running(&self, chores: &mut Chores) {
+        let mut inner = self.lock();
+        inner.machine.stop_running();
+        inner.absorb_events(chores);
+    }
+
+    /// Claims the right to dispatch, if there is something to dispatch and nobody does.
+    pub fn begin_dispatch(&self) -> bool {
+        let mut inner = self.lock();
+        let claimed = !inner.dispatching && !inner.requests.is_empty();
+        inner.dispatching |= claimed;
+        claimed
+    }
+
+    /// The next request for whoever has claimed the right; `None` gives the right back.
+    pub fn next_request(&self) -> Option<Incoming> {
+        let mut inner = self.lock();
+        while let Some(incoming) = inner.requests.pop_front() {
+            match &incoming {
+                Incoming::Call(request) if !inner.machine.begin(request.key) => {}
+                _ => return Some(incoming),
+            }
+        }
+        inner.dispatching = false;
+        None
+    }
+
+    /// Whether requests wait.
+    pub fn has_requests(&self) -> bool {
+        !self.lock().requests.is_empty()
+    }
+
+    /// A waiting request that this call of ours has caused.
+    pub fn next_callback(&self, token: u32) -> Option<Request> {
+        let mut inner = self.lock();
+        let key = inner.waiters.key(token)?;
+        let number = inner.machine.number(key)?;
+        let caused = |incoming: &Incoming| matches!(incoming, Incoming::Call(request) if request.cause == Some(number));
+        let at = inner.requests.iter().position(caused)?;
+        match inner.requests.remove(at) {
+            Some(Incoming::Call(request)) if inner.machine.begin(request.key) => Some(request),
+            _ => None,
+        }
+    }
+
+    /// A handler has come to its end.
+    pub fn finish(&self, key: InKey, outcome: Outcome) {
+        let mut inner = self.lock();
+        let watcher = inner.running.forget(key);
+        match outcome {
+            Outcome::Value(buf) => inner.machine.reply(key, false, buf),
+            Outcome::Failed(buf) => inner.machine.reply(key, true, buf),
+            Outcome::Refused(error) => inner.machine.refuse(key, &error),
+            Outcome::Stopped => inner.machine.stopped(key),
+        }
+        drop(inner);
+        drop(watcher);
+    }
+
+    /// How far a call to be served has come; `None` after its verdict.
+    pub fn stage(&self, key: InKey) -> Option<Stage> {
+        self.lock().machine.stage(key)
+    }
+
+    /// The same, and `waker` is woken when the handler should stop.
+    pub fn watch(&self, key: InKey, waker: &Waker) -> Option<Stage> {
+        let waker = waker.clone();
+        let mut inner = self.lock();
+        let stage = inner.machine.stage(key);
+        let before = inner.running.watch(key, waker);
+        drop(inner);
+        drop(before);
+        stage
+    }
+}
+
+impl Inner {
+    fn absorb_events(&mut self, chores: &mut Chores) {
+        while let Some(event) = self.machine.poll_event() {
+            self.absorb(event, chores);
+        }
+    }
+
+    fn absorb(&mut self, event: Event<'_>, chores: &mut Chores) {
+        match event {
+            Event::Verdict { token, verdict } => {
+                let settled = match verdict {
+                    Verdict::Value(payload) => Settled::Value(payload.into_buffer(buffers::take)),
+                    Verdict::Failed(payload) => Settled::Failed(payload.into_buffer(buffers::take)),
+                    Verdict::Error(error) => Settled::Error(error),
+                    Verdict::Cancelled(fate) => Settled::cancelled(fate),
+                };
+                chores.wakers.extend(self.waiters.settle(token, settled));
+            }
+            Event::Request { key, object, method, deadline, cause, payload } => {
+                let body = payload.into_buffer(buffers::take);
+                self.requests.push_back(Incoming::Call(Request {
+                    key,
+                    object,
+                    method,
+                    deadline,
+                    cause,
+                    body,
+                }));
+            }
+            Event::Open { object, open } => self.requests.push_back(Incoming::Open(object, open)),
+            Event::Stop(key) => chores.wakers.extend(self.running.forget(key)),
+            Event::Ready => {
+                chores.ready = true;
+                chores.wakers.append(&mut self.watchers);
+            }
+            Event::Draining => {}
+            Event::Closed(error) => chores.end = chores.end.take().or(Some(error)),
+        }
+    }
+}

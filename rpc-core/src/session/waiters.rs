@@ -1,0 +1,178 @@
+//! Those who wait for verdicts: one slot for each call, from its start until its caller takes the result or leaves.
+
+use std::task::Waker;
+
+use slab::Slab;
+
+use crate::error::{Code, Error, Fate};
+use crate::proto::{NewCall, OutKey};
+use crate::session::Session;
+use crate::time::Time;
+
+/// How a call ended, its bytes not yet decoded.
+#[derive(Debug)]
+pub enum Settled {
+    /// The handler returned this value.
+    Value(Vec<u8>),
+    /// The handler returned the service's own error.
+    Failed(Vec<u8>),
+    /// The call itself failed.
+    Error(Error),
+}
+
+impl Settled {
+    pub(super) fn cancelled(fate: Fate) -> Self {
+        Settled::Error(Error::new(Code::Cancelled, fate, "the call was cancelled"))
+    }
+}
+
+/// What the start of a call asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// The call's slot.
+    pub token: u32,
+    /// Nothing else is outstanding: send at once.
+    pub alone: bool,
+    /// The call's deadline is earlier than what the attendants' timers are set to.
+    pub sooner: bool,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    key: OutKey,
+    settled: Option<Settled>,
+    waker: Option<Waker>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Waiters {
+    slots: Slab<Waiter>,
+}
+
+impl Waiters {
+    pub(super) fn settle(&mut self, token: u32, settled: Settled) -> Option<Waker> {
+        let waiter = self.slots.get_mut(token as usize)?;
+        waiter.settled = Some(settled);
+        waiter.waker.take()
+    }
+
+    /// The machine's key of a call that has no verdict.
+    pub(super) fn key(&self, token: u32) -> Option<OutKey> {
+        self.slots.get(token as usize).filter(|waiter| waiter.settled.is_none()).map(|waiter| waiter.key)
+    }
+}
+
+/// What a caller gives for its call, besides the slot.
+#[derive(Debug)]
+pub struct CallParts {
+    /// The service's number.
+    pub object: u32,
+    /// The method's number.
+    pub method: u16,
+    /// The encoded arguments.
+    pub body: Vec<u8>,
+    /// When the caller stops waiting.
+    pub deadline: Time,
+    /// The peer's call during whose handling this one is made.
+    pub cause: Option<u64>,
+}
+
+impl Session {
+    /// Starts a call; `waker` is woken with its verdict.
+    ///
+    /// # Errors
+    /// As [`Machine::call`](crate::proto::Machine::call), or why the session has ended; `NotSent`.
+    pub fn start(&self, parts: CallParts, waker: Option<Waker>) -> Result<Started, Error> {
+        let CallParts { object, method, body, deadline, cause } = parts;
+        let mut inner = self.lock();
+        if let Some(error) = &inner.ended {
+            return Err(error.with_fate(Fate::NotSent));
+        }
+        let alone = inner.machine.outstanding() == 0;
+        let entry = inner.waiters.slots.vacant_key();
+        let token = u32::try_from(entry).expect("calls are bounded far below 2^32");
+        match inner.machine.call(NewCall { token, object, method, body, deadline, cause }) {
+            Ok(key) => {
+                inner.waiters.slots.insert(Waiter { key, settled: None, waker });
+                let sooner = inner.armed.is_none_or(|armed| deadline < armed);
+                Ok(Started { token, alone, sooner })
+            }
+            Err((error, _call)) => Err(error),
+        }
+    }
+
+    /// The verdict, if it is there; the slot is then free. Otherwise `waker` is woken with it.
+    pub fn take(&self, token: u32, waker: &Waker) -> Option<Settled> {
+        let known = {
+            let mut inner = self.lock();
+            let waiter = &mut inner.waiters.slots[token as usize];
+            if waiter.settled.is_some() {
+                let waiter = inner.waiters.slots.remove(token as usize);
+                drop(inner);
+                return waiter.settled;
+            }
+            waiter.waker.as_ref().is_some_and(|known| known.will_wake(waker))
+        };
+        if known {
+            return None;
+        }
+        let waker = waker.clone();
+        let mut inner = self.lock();
+        let waiter = &mut inner.waiters.slots[token as usize];
+        if waiter.settled.is_some() {
+            let waiter = inner.waiters.slots.remove(token as usize);
+            drop(inner);
+            return waiter.settled;
+        }
+        let before = waiter.waker.replace(waker);
+        drop(inner);
+        drop(before);
+        None
+    }
+
+    /// The verdict, if it is there; the slot is then free.
+    pub fn try_take(&self, token: u32) -> Option<Settled> {
+        let mut inner = self.lock();
+        inner.waiters.slots[token as usize].settled.as_ref()?;
+        let waiter = inner.waiters.slots.remove(token as usize);
+        drop(inner);
+        waiter.settled
+    }
+
+    /// The caller leaves and the call with it; `true`: the peer must be told.
+    pub fn abandon(&self, token: u32) -> bool {
+        let mut inner = self.lock();
+        let waiter = inner.waiters.slots.remove(token as usize);
+        let tell = waiter.settled.is_none() && inner.ended.is_none();
+        if tell {
+            inner.machine.cancel(waiter.key);
+        }
+        drop(inner);
+        drop(waiter);
+        tell
+    }
+
+    /// The caller leaves and the call goes on.
+    ///
+    /// # Errors
+    /// `Overloaded`, `NotSent` if too many such calls wait for credit, or how the call has ended already.
+    pub fn detach(&self, token: u32) -> Result<(), Error> {
+        let mut inner = self.lock();
+        let waiter = inner.waiters.slots.remove(token as usize);
+        let result = match &waiter.settled {
+            Some(Settled::Error(error)) => Err(error.clone()),
+            Some(_) => Ok(()),
+            None if inner.ended.is_some() => Ok(()),
+            None => inner.machine.detach(waiter.key),
+        };
+        drop(inner);
+        drop(waiter);
+        result
+    }
+
+    /// Wakes everyone who waits for a verdict, so that each finds another attendant.
+    pub fn wake_all(&self) -> Vec<Waker> {
+        let mut inner = self.lock();
+        inner.waiters.slots.iter_mut().filter_map(|(_, waiter)| waiter.waker.take()).collect()
+    }
+}

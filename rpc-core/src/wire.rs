@@ -1,0 +1,13 @@
+//! Bytes <-> frames: pure functions. `WIRE.md` is the specification.
+
+mod cursor;
+mod head;
+mod hello;
+mod open;
+mod verdict;
+
+pub use cursor::Malformed;
+pub use head::{Flags, Head, HeadBytes, Kind, Options, Parsed, parse};
+pub use hello::{Hello, VERSION};
+pub use open::{Answer, MethodRow, Open, Opened};
+pub use verdict::{decode_cancelled, decode_error, encode_cancelled, encode_error};

@@ -1,0 +1,308 @@
+//! The header of every frame: sixteen fixed bytes, then optional fields that can be skipped.
+
+use std::time::Duration;
+
+use super::cursor::{Cursor, Malformed};
+
+/// What a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// First frame of each side: version and limits.
+    Hello,
+    /// Opens a service under a number.
+    Open,
+    /// Answers an `Open`, method by method.
+    Opened,
+    /// A call's arguments, or a fragment of them.
+    Call,
+    /// Verdict: the handler returned; its result, or a fragment of it.
+    Reply,
+    /// Verdict: the call failed; code, fate, sentence.
+    Error,
+    /// The caller no longer wants the call.
+    Cancel,
+    /// Verdict: the call was cancelled; its fate.
+    Cancelled,
+    /// Verdict: this many one-way calls came to their end.
+    Done,
+    /// The rest of a call begun with fragments will not come.
+    Abort,
+    /// Asks for a `Pong` with the same call number.
+    Ping,
+    /// Answers a `Ping`.
+    Pong,
+    /// No new calls after the named one will be taken.
+    Drain,
+    /// The last frame of a side: why it closes.
+    Close,
+    /// Reserved for streams, credit and objects; a frame of this kind is refused.
+    Reserved(u8),
+    /// A kind of a later version that may be skipped (128 and above).
+    Skippable(u8),
+}
+
+impl Kind {
+    const TABLE: [Kind; 14] = [
+        Kind::Hello,
+        Kind::Open,
+        Kind::Opened,
+        Kind::Call,
+        Kind::Reply,
+        Kind::Error,
+        Kind::Cancel,
+        Kind::Cancelled,
+        Kind::Done,
+        Kind::Abort,
+        Kind::Ping,
+        Kind::Pong,
+        Kind::Drain,
+        Kind::Close,
+    ];
+
+    fn from_byte(byte: u8) -> Kind {
+        match byte {
+            1..=14 => Kind::TABLE[usize::from(byte) - 1],
+            128.. => Kind::Skippable(byte),
+            _ => Kind::Reserved(byte),
+        }
+    }
+
+    fn to_byte(self) -> u8 {
+        match self {
+            Kind::Hello => 1,
+            Kind::Open => 2,
+            Kind::Opened => 3,
+            Kind::Call => 4,
+            Kind::Reply => 5,
+            Kind::Error => 6,
+            Kind::Cancel => 7,
+            Kind::Cancelled => 8,
+            Kind::Done => 9,
+            Kind::Abort => 10,
+            Kind::Ping => 11,
+            Kind::Pong => 12,
+            Kind::Drain => 13,
+            Kind::Close => 14,
+            Kind::Reserved(byte) | Kind::Skippable(byte) => byte,
+        }
+    }
+}
+
+/// The flag bits of a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Flags(u8);
+
+impl Flags {
+    /// No flag.
+    pub const NONE: Flags = Flags(0);
+    /// More fragments of this message follow.
+    pub const MORE: Flags = Flags(0x01);
+    /// This fragment continues a message.
+    pub const CONTINUED: Flags = Flags(0x02);
+    /// Optional fields follow the fixed header.
+    pub const OPTIONS: Flags = Flags(0x04);
+    /// Of a `Reply`: the payload is the service's own error.
+    pub const FAILED: Flags = Flags(0x10);
+    /// All that this version knows. One-way (0x08), descriptors (0x40) and CRC (0x80) are reserved.
+    const KNOWN: u8 = 0x17;
+
+    /// Both.
+    pub const fn with(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
+    }
+
+    /// Whether all bits of `other` are set.
+    pub const fn has(self, other: Flags) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Bits that this version does not know.
+    pub const fn unknown(self) -> u8 {
+        self.0 & !Flags::KNOWN
+    }
+}
+
+/// The fixed part of a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// What the frame is.
+    pub kind: Kind,
+    /// Its flags.
+    pub flags: Flags,
+    /// The method's place in the table that `Open` gave.
+    pub method: u16,
+    /// The service's number, as chosen by the side that opened it.
+    pub object: u32,
+    /// The call's number, in the numbering of the side that called; grows strictly.
+    pub call: u64,
+}
+
+/// The optional fields that this version knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Options {
+    /// Time left until the caller's deadline.
+    pub deadline: Option<Duration>,
+    /// The call, in the numbering of the *receiving* side, during whose handling this call is made.
+    pub cause: Option<u64>,
+    /// A field that must be understood and is not.
+    pub refused: Option<u8>,
+}
+
+/// Tags of optional fields; from 128 on, a receiver that does not know a tag must refuse the frame.
+const DEADLINE: u8 = 1;
+const CAUSE: u8 = 2;
+const MUST_KNOW: u8 = 0x80;
+
+/// Fixed bytes of a header.
+const FIXED: usize = 16;
+
+/// The longest header that this version writes.
+const LONGEST: usize = FIXED + 2 + 2 * 10;
+
+/// A header as bytes, held in place.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadBytes {
+    bytes: [u8; LONGEST],
+    size: u8,
+}
+
+impl HeadBytes {
+    /// The bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.size)]
+    }
+
+    fn put(&mut self, part: &[u8]) {
+        let at = usize::from(self.size);
+        self.bytes[at..at + part.len()].copy_from_slice(part);
+        self.size += u8::try_from(part.len()).expect("a header has less than 256 bytes");
+    }
+}
+
+impl Head {
+    /// A header without flags, of the connection itself (object and method 0).
+    pub const fn new(kind: Kind, call: u64) -> Self {
+        Head { kind, flags: Flags::NONE, method: 0, object: 0, call }
+    }
+
+    /// The header's bytes; the `OPTIONS` flag is set as `options` demand.
+    pub fn encode(self, options: Options) -> HeadBytes {
+        let mut out = HeadBytes { bytes: [0; LONGEST], size: 0 };
+        let fields = u16::from(options.deadline.is_some()) + u16::from(options.cause.is_some());
+        let flags = if fields == 0 { self.flags } else { self.flags.with(Flags::OPTIONS) };
+        out.bytes[0] = self.kind.to_byte();
+        out.bytes[1] = flags.0;
+        out.bytes[2..4].copy_from_slice(&self.method.to_le_bytes());
+        out.bytes[4..8].copy_from_slice(&self.object.to_le_bytes());
+        out.bytes[8..16].copy_from_slice(&self.call.to_le_bytes());
+        out.size = 16;
+        if fields > 0 {
+            out.put(&(fields * 10).to_le_bytes());
+        }
+        if let Some(left) = options.deadline {
+            out.put(&[DEADLINE, 8]);
+            out.put(&u64::try_from(left.as_nanos()).unwrap_or(u64::MAX).to_le_bytes());
+        }
+        if let Some(cause) = options.cause {
+            out.put(&[CAUSE, 8]);
+            out.put(&cause.to_le_bytes());
+        }
+        out
+    }
+}
+
+/// A frame taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parsed<'a> {
+    /// The fixed header.
+    pub head: Head,
+    /// The optional fields.
+    pub options: Options,
+    /// The rest.
+    pub payload: &'a [u8],
+}
+
+/// Takes a frame apart.
+///
+/// # Errors
+/// [`Malformed`] if the header is cut off or a field has the wrong size.
+pub fn parse(frame: &[u8]) -> Result<Parsed<'_>, Malformed> {
+    let (fixed, rest) = frame.split_first_chunk::<FIXED>().ok_or(Malformed("a header is cut off"))?;
+    let [kind, flags, m0, m1, o0, o1, o2, o3, c0, c1, c2, c3, c4, c5, c6, c7] = *fixed;
+    let head = Head {
+        kind: Kind::from_byte(kind),
+        flags: Flags(flags),
+        method: u16::from_le_bytes([m0, m1]),
+        object: u32::from_le_bytes([o0, o1, o2, o3]),
+        call: u64::from_le_bytes([c0, c1, c2, c3, c4, c5, c6, c7]),
+    };
+    if !head.flags.has(Flags::OPTIONS) {
+        return Ok(Parsed { head, options: Options::default(), payload: rest });
+    }
+    let mut cursor = Cursor(rest);
+    let size = cursor.u16()?;
+    let options = parse_options(cursor.bytes(size.into())?)?;
+    Ok(Parsed { head, options, payload: cursor.0 })
+}
+
+fn parse_options(fields: &[u8]) -> Result<Options, Malformed> {
+    let mut options = Options::default();
+    let mut cursor = Cursor(fields);
+    while !cursor.0.is_empty() {
+        let tag = cursor.u8()?;
+        let size = cursor.u8()?;
+        let mut value = Cursor(cursor.bytes(size.into())?);
+        match tag {
+            DEADLINE => options.deadline = Some(Duration::from_nanos(value.u64()?)),
+            CAUSE => options.cause = Some(value.u64()?),
+            tag => {
+                value.0 = &[];
+                options.refused = options.refused.or((tag & MUST_KNOW != 0).then_some(tag));
+            }
+        }
+        if !value.0.is_empty() {
+            return Err(Malformed("an optional field has the wrong size"));
+        }
+    }
+    Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_survives_the_wire_with_every_option() {
+        let head = Head { kind: Kind::Call, flags: Flags::MORE, method: 7, object: 9, call: 1 << 40 };
+        let options = Options { deadline: Some(Duration::from_millis(250)), cause: Some(3), refused: None };
+        let bytes = head.encode(options);
+        let parsed = parse(bytes.as_slice()).unwrap();
+        assert_eq!(parsed.options, options);
+        assert_eq!(parsed.head, Head { flags: Flags::MORE.with(Flags::OPTIONS), ..head });
+    }
+
+    #[test]
+    fn an_unknown_option_is_skipped_and_one_that_must_be_known_is_named() {
+        let mut frame = Head::new(Kind::Ping, 1).encode(Options::default()).as_slice().to_vec();
+        frame[1] |= Flags::OPTIONS.0;
+        frame.extend_from_slice(&[7, 0, 9, 1, 77, 0x85, 2, 1, 1, 42]);
+        let parsed = parse(&frame).unwrap();
+        assert_eq!((parsed.options.refused, parsed.payload), (Some(0x85), &[42][..]));
+    }
+
+    #[test]
+    fn every_truncation_is_an_error_or_a_shorter_payload() {
+        let options = Options { deadline: Some(Duration::MAX), cause: Some(1), refused: None };
+        let bytes = Head::new(Kind::Call, 1).encode(options);
+        for cut in 0..bytes.as_slice().len() {
+            assert!(parse(&bytes.as_slice()[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn kinds_and_bytes_agree() {
+        for byte in 0..=255 {
+            assert_eq!(Kind::from_byte(byte).to_byte(), byte);
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! An argument with an attribute.
+
+#[farcall::service]
+pub trait Service {
+    fn add(&self, #[allow(unused)] a: i64) -> i64;
+    async fn sound(&self) -> i64;
+}
+
+struct Here;
+
+impl Service for Here {
+    fn add(&self, a: i64) -> i64 {
+        a
+    }
+    async fn sound(&self) -> i64 {
+        1
+    }
+}
+
+fn call(client: &ServiceClient) -> farcall::Call<i64> {
+    client.sound()
+}
+
+fn main() {}

@@ -1,0 +1,24 @@
+//! A method that is `const`.
+
+#[farcall::service]
+pub trait Service {
+    const fn peek(&self) -> i64;
+    async fn sound(&self) -> i64;
+}
+
+struct Here;
+
+impl Service for Here {
+    fn peek(&self) -> i64 {
+        1
+    }
+    async fn sound(&self) -> i64 {
+        1
+    }
+}
+
+fn call(client: &ServiceClient) -> farcall::Call<i64> {
+    client.sound()
+}
+
+fn main() {}

@@ -1,0 +1,24 @@
+//! An argument without a name.
+
+#[farcall::service]
+pub trait Service {
+    async fn add(&self, _: i64) -> i64;
+    async fn sound(&self) -> i64;
+}
+
+struct Here;
+
+impl Service for Here {
+    async fn add(&self, _: i64) -> i64 {
+        1
+    }
+    async fn sound(&self) -> i64 {
+        1
+    }
+}
+
+fn call(client: &ServiceClient) -> farcall::Call<i64> {
+    client.sound()
+}
+
+fn main() {}

@@ -1,0 +1,24 @@
+//! An argument borrowed for ever.
+
+#[farcall::service]
+pub trait Service {
+    fn put(&self, text: &'static str) -> i64;
+    async fn sound(&self) -> i64;
+}
+
+struct Here;
+
+impl Service for Here {
+    fn put(&self, _: &'static str) -> i64 {
+        1
+    }
+    async fn sound(&self) -> i64 {
+        1
+    }
+}
+
+fn call(client: &ServiceClient) -> farcall::Call<i64> {
+    client.sound()
+}
+
+fn main() {}

@@ -1,0 +1,26 @@
+//! A method with a where clause.
+
+#[farcall::service]
+pub trait Service {
+    fn add(&self) -> i64
+    where
+        Self: Sized;
+    async fn sound(&self) -> i64;
+}
+
+struct Here;
+
+impl Service for Here {
+    fn add(&self) -> i64 {
+        1
+    }
+    async fn sound(&self) -> i64 {
+        1
+    }
+}
+
+fn call(client: &ServiceClient) -> farcall::Call<i64> {
+    client.sound()
+}
+
+fn main() {}

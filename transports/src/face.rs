@@ -1,0 +1,13 @@
+//! What users hold: `connect`, `serve` and `Server`, over the wires and what waits on them.
+
+mod connect;
+mod handle;
+mod hosting;
+mod options;
+mod server;
+#[cfg(feature = "tokio")]
+mod tokio;
+
+pub use connect::{Connect, connect};
+pub use handle::{Join, ServerHandle, Shutdown};
+pub use server::{Server, Starting, serve};

@@ -1,0 +1,184 @@
+//! The handle of a running server: where it is reached, how it is joined, how it ends.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use farcall_core::Error;
+use farcall_core::limits::SHUTDOWN_MARGIN;
+
+use super::hosting::Hosting;
+use crate::wait::{Errand, Reactor};
+
+/// What runs a server.
+pub(super) enum Engine {
+    /// The tasks of a runtime.
+    #[cfg(feature = "tokio")]
+    Runtime,
+    /// Threads of its own.
+    Threads(Arc<[Reactor]>),
+}
+
+/// A running server. Dropping it stops the server: calls in progress end, connections and listeners close.
+#[must_use = "dropping the handle stops the server"]
+pub struct ServerHandle {
+    hosting: Arc<Hosting>,
+    urls: Vec<String>,
+    engine: Engine,
+}
+
+impl fmt::Debug for ServerHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerHandle").field("urls", &self.urls).finish_non_exhaustive()
+    }
+}
+
+impl ServerHandle {
+    pub(super) fn new(hosting: Arc<Hosting>, urls: Vec<String>, engine: Engine) -> Self {
+        ServerHandle { hosting, urls, engine }
+    }
+
+    /// The first URL under which the server is reached, with what the system chose (a port) filled in.
+    pub fn url(&self) -> &str {
+        self.urls.first().map_or("", String::as_str)
+    }
+
+    /// The URLs under which the server is reached, in the order in which they were given.
+    pub fn urls(&self) -> &[String] {
+        &self.urls
+    }
+
+    /// Waits until the server has ended: all listeners closed and all connections gone. Await it or `.wait()` for it.
+    pub fn join(&self) -> Join {
+        Join { hosting: Arc::clone(&self.hosting) }
+    }
+
+    /// Takes no new connections and calls, gives the calls in progress `grace` to end, then ends them. Returns by
+    /// `grace` + 1 s whatever handlers and peers do. Await it or `.wait()` for it.
+    pub fn shutdown(self, grace: Duration) -> Shutdown {
+        Shutdown { server: self, grace }
+    }
+
+    fn close_doors(&self) {
+        self.hosting.close_doors();
+        if let Engine::Threads(reactors) = &self.engine {
+            for reactor in reactors.iter() {
+                drop(reactor.give(Errand::CloseListeners));
+            }
+        }
+    }
+}
+
+impl Drop for ServerHandle {
+    fn drop(&mut self) {
+        self.close_doors();
+        self.hosting.dismiss();
+        self.hosting.cut();
+        if let Engine::Threads(reactors) = &self.engine {
+            for reactor in reactors.iter() {
+                drop(reactor.give(Errand::Stop));
+            }
+        }
+    }
+}
+
+/// Waits for a server's end: see [`ServerHandle::join`].
+#[must_use = "await it or wait for it"]
+pub struct Join {
+    hosting: Arc<Hosting>,
+}
+
+impl fmt::Debug for Join {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Join")
+    }
+}
+
+impl Join {
+    /// Blocks until the server has ended.
+    ///
+    /// # Errors
+    /// None today.
+    pub fn wait(self) -> Result<(), Error> {
+        wait_until(None, |waker| self.hosting.is_over(waker));
+        Ok(())
+    }
+}
+
+impl Future for Join {
+    type Output = Result<(), Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.hosting.is_over(cx.waker()) { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+}
+
+/// The end of a server: see [`ServerHandle::shutdown`].
+#[must_use = "await it or wait for it"]
+#[derive(Debug)]
+pub struct Shutdown {
+    server: ServerHandle,
+    grace: Duration,
+}
+
+impl Shutdown {
+    /// Shuts the server down and blocks until that is done.
+    ///
+    /// # Errors
+    /// None today.
+    pub fn wait(self) -> Result<(), Error> {
+        let Shutdown { server, grace } = self;
+        let hosting = &server.hosting;
+        let end = Instant::now() + grace;
+        server.close_doors();
+        hosting.drain();
+        for driver in hosting.drivers() {
+            wait_until(Some(end), |waker| driver.session().drained(waker).is_some());
+        }
+        hosting.dismiss();
+        // Half of the margin for the goodbyes, the rest for a busy machine.
+        wait_until(Some(Instant::now() + SHUTDOWN_MARGIN / 2), |waker| hosting.is_over(waker));
+        drop(server);
+        Ok(())
+    }
+}
+
+impl IntoFuture for Shutdown {
+    type Output = Result<(), Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    /// Shuts the server down. The waiting is done on a thread where that is allowed.
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            #[cfg(feature = "tokio")]
+            if crate::wait::Runtime::current().is_some() {
+                return crate::wait::unblock(move || self.wait()).await;
+            }
+            self.wait()
+        })
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Blocks until `done`, or until `end`.
+fn wait_until(end: Option<Instant>, mut done: impl FnMut(&Waker) -> bool) {
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    while !done(&waker) {
+        match end.map(|end| end.saturating_duration_since(Instant::now())) {
+            Some(Duration::ZERO) => return,
+            Some(left) => std::thread::park_timeout(left),
+            None => std::thread::park(),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The options that all wires share. The URL's word is stronger than the builder's.
+
+use std::time::Duration;
+
+use farcall_core::Error;
+use farcall_core::client::Policy;
+use farcall_core::codec::Codec;
+use farcall_core::limits;
+use farcall_core::proto::{Config, Role, WhenFull};
+
+use crate::{Query, Url};
+
+/// What builder or URL has said.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Options {
+    pub(super) deadline: Option<Duration>,
+    pub(super) max_message: Option<usize>,
+    pub(super) window: Option<u32>,
+    pub(super) full: Option<WhenFull>,
+    pub(super) codec: Option<Codec>,
+    pub(super) decode_budget: Option<usize>,
+}
+
+/// The shortest and the longest deadline that can be asked for.
+const DEADLINES: std::ops::RangeInclusive<Duration> = Duration::from_nanos(1)..=limits::MAX_DEADLINE;
+
+impl Options {
+    /// These options under those that a connecting side's URL gives.
+    ///
+    /// # Errors
+    /// `InvalidConfig` for a value that is none or lies outside its range.
+    pub(super) fn for_client(self, url: &Url, query: &mut Query) -> Result<Self, Error> {
+        let codec = match query.take_text("codec")? {
+            None => None,
+            Some(name) => Some(Codec::from_name(&name).ok_or_else(|| {
+                url.refuse(format!(
+                    "option `codec` does not know `{name}`; it may be left out of this build (features)"
+                ))
+            })?),
+        };
+        let full = query.take_choice("full", &[("wait", WhenFull::Wait), ("fail", WhenFull::Fail)])?;
+        let deadline = query.take_duration("deadline", DEADLINES)?;
+        let shared = self.for_server(query)?;
+        Ok(Options {
+            deadline: deadline.or(self.deadline),
+            full: full.or(self.full),
+            codec: codec.or(self.codec),
+            ..shared
+        })
+    }
+
+    /// These options under those that a listening side's URL gives.
+    ///
+    /// # Errors
+    /// `InvalidConfig` for a value that is none or lies outside its range.
+    pub(super) fn for_server(self, query: &mut Query) -> Result<Self, Error> {
+        let max_message = query.take_bytes("max_message", 1..=limits::MAX_MAX_MESSAGE)?;
+        let window = query.take_number("window", 1..=limits::MAX_WINDOW)?;
+        let decode_budget = query.take_bytes("decode_budget", 1024..=limits::MAX_MAX_MESSAGE)?;
+        Ok(Options {
+            max_message: max_message.or(self.max_message),
+            window: window.or(self.window),
+            decode_budget: decode_budget.or(self.decode_budget),
+            ..self
+        })
+    }
+
+    pub(super) fn policy(&self) -> Policy {
+        Policy {
+            deadline: self.deadline.unwrap_or(limits::DEFAULT_DEADLINE),
+            decode_budget: self.decode_budget,
+        }
+    }
+
+    pub(super) fn config(&self, role: Role, attended_always: bool, needs_ping: bool) -> Config {
+        Config {
+            role,
+            attended_always,
+            max_message: self.max_message.unwrap_or(limits::DEFAULT_MAX_MESSAGE),
+            window: self.window.unwrap_or(limits::DEFAULT_WINDOW),
+            when_full: self.full.unwrap_or_default(),
+            codec: self.codec.unwrap_or_default().name().to_owned(),
+            needs_ping,
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The serving side: services and URLs gathered in a builder that is a future and can also be waited for.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use farcall_core::limits::{DEFAULT_WORKERS, MAX_MAX_MESSAGE};
+use farcall_core::transport::{Link, Listener};
+use farcall_core::{Code, Error, Fate, Service};
+
+use super::handle::{Engine, ServerHandle};
+use super::hosting::Hosting;
+use super::options::Options;
+use crate::wait::{Arrivals, Errand, Home, Lifetime, Local, Reactor, Workers};
+use crate::{Query, Url, registry};
+
+/// Threads that `?threads=` may ask for.
+const MAX_THREADS: usize = 256;
+
+/// Threads that `?workers=` may ask for.
+const MAX_WORKERS: usize = 4_096;
+
+/// Serves `service` at `url`: the same as `Server::new().add(service).listen(url)`.
+pub fn serve(url: impl Into<String>, service: impl Service) -> Server {
+    Server::new().add(service).listen(url)
+}
+
+/// Several services on several wires, to be started by [`start`](Server::start), by `.await` or by
+/// [`wait`](Server::wait).
+#[must_use = "nothing is served before this is awaited or waited for"]
+#[derive(Default)]
+pub struct Server {
+    services: Vec<Arc<dyn Service>>,
+    urls: Vec<String>,
+    options: Options,
+    threads: Option<usize>,
+    workers: Option<usize>,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("urls", &self.urls)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One URL, understood and listened at.
+pub(super) struct Door {
+    pub(super) listener: Box<dyn Listener>,
+    pub(super) options: Options,
+}
+
+/// What the URLs and the builder come to.
+pub(super) struct Opened {
+    pub(super) doors: Vec<Door>,
+    pub(super) hosting: Arc<Hosting>,
+    pub(super) urls: Vec<String>,
+    threads: usize,
+    workers: usize,
+}
+
+impl Server {
+    /// A server of nothing, nowhere.
+    pub fn new() -> Self {
+        Server::default()
+    }
+
+    /// Serves this as well. Its name must not be served already.
+    pub fn add(mut self, service: impl Service) -> Self {
+        self.services.push(Arc::new(service));
+        self
+    }
+
+    /// Listens here as well.
+    pub fn listen(mut self, url: impl Into<String>) -> Self {
+        self.urls.push(url.into());
+        self
+    }
+
+    /// The largest message taken, in bytes. `?max_message=`, 16 MiB by default.
+    pub fn max_message(mut self, bytes: usize) -> Self {
+        self.options.max_message = Some(bytes);
+        self
+    }
+
+    /// How many calls of one connection are taken at once. `?window=`, 256 by default.
+    pub fn window(mut self, calls: u32) -> Self {
+        self.options.window = Some(calls);
+        self
+    }
+
+    /// What decoding one message may allocate, in bytes. `?decode_budget=`, by default 32 times the message within 1 MiB
+    /// and 64 MiB.
+    pub fn decode_budget(mut self, bytes: usize) -> Self {
+        self.options.decode_budget = Some(bytes);
+        self
+    }
+
+    /// Threads that serve when the server is started by [`wait`](Server::wait). `?threads=`, 1 by default.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Threads for `#[blocking]` handlers when the server is started by [`wait`](Server::wait). `?workers=`, 64 by
+    /// default.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// The same, in words that read well at the end of a chain: await or wait for what this gives.
+    pub fn start(self) -> Starting {
+        Starting(self)
+    }
+
+    /// Starts the server on threads of its own and gives its handle.
+    ///
+    /// # Errors
+    /// `InvalidConfig` for a wrong URL or option or a service that is there twice; what the wires say.
+    pub fn wait(self) -> Result<ServerHandle, Error> {
+        self.open()?.on_threads()
+    }
+
+    pub(super) fn may_block(&self) -> bool {
+        self.urls.iter().any(|url| Url::parse(url).is_ok_and(|url| registry::may_block(&url)))
+    }
+
+    pub(super) fn open(self) -> Result<Opened, Error> {
+        if self.urls.is_empty() {
+            return Err(Error::config("the server listens nowhere; give it a URL with `listen`"));
+        }
+        for (at, service) in self.services.iter().enumerate() {
+            let name = service.descriptor().name();
+            if self.services[..at].iter().any(|other| other.descriptor().name() == name) {
+                return Err(Error::config(format!(
+                    "the service {name} is added twice; give one another name"
+                )));
+            }
+        }
+        let (mut threads, mut workers) = (self.threads.unwrap_or(1), self.workers.unwrap_or(DEFAULT_WORKERS));
+        let mut doors = Vec::new();
+        for url in &self.urls {
+            let url = Url::parse(url)?;
+            let mut query: Query = url.query();
+            let options = self.options.for_server(&mut query)?;
+            threads = query.take_number("threads", 1..=MAX_THREADS)?.unwrap_or(threads);
+            workers = query.take_number("workers", 1..=MAX_WORKERS)?.unwrap_or(workers);
+            doors.push(Door { listener: registry::listen(&url, &mut query)?, options });
+        }
+        debug_assert!(self.options.max_message.is_none_or(|bytes| bytes <= MAX_MAX_MESSAGE));
+        let urls = doors.iter().map(|door| door.listener.local_url()).collect();
+        let hosting = Hosting::new(self.services, doors.len());
+        Ok(Opened { doors, hosting, urls, threads, workers })
+    }
+}
+
+impl Opened {
+    fn on_threads(self) -> Result<ServerHandle, Error> {
+        let Opened { doors, hosting, urls, threads, workers } = self;
+        let workers = Workers::new(workers);
+        let mut reactors = Vec::new();
+        for number in 0..threads {
+            let name =
+                if threads == 1 { "farcall-server".to_owned() } else { format!("farcall-server-{number}") };
+            let reactor =
+                Reactor::start(name, Lifetime::UntilStopped, Errand::CloseListeners).map_err(|error| {
+                    let text = format!("a thread for the server cannot be started: {error}");
+                    Error::new(Code::ResourceExhausted, Fate::NotSent, text).with_source(error)
+                })?;
+            reactors.push(reactor);
+        }
+        let spread: Arc<[Reactor]> = reactors.into();
+        for (number, (door, url)) in doors.into_iter().zip(&urls).enumerate() {
+            let arrivals = Arc::new(Reception {
+                hosting: Arc::clone(&hosting),
+                reactors: Arc::clone(&spread),
+                next: std::sync::atomic::AtomicUsize::new(number),
+                workers: Arc::clone(&workers),
+                options: door.options,
+                url: url.clone(),
+            });
+            drop(spread[number % spread.len()].give(Errand::Listen(door.listener, arrivals)));
+        }
+        Ok(ServerHandle::new(hosting, urls, Engine::Threads(spread)))
+    }
+}
+
+/// Takes the links of one listener and spreads them over the server's threads.
+struct Reception {
+    hosting: Arc<Hosting>,
+    reactors: Arc<[Reactor]>,
+    next: std::sync::atomic::AtomicUsize,
+    workers: Arc<Workers>,
+    options: Options,
+    url: String,
+}
+
+impl Arrivals for Reception {
+    fn arrived(&self, link: Box<dyn Link>) {
+        let turn = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let reactor = &self.reactors[turn % self.reactors.len()];
+        let host = Local::new(Home::Reactor(reactor.clone(), Arc::clone(&self.workers)));
+        if let Some(driver) = self.hosting.welcome(link, &self.options, &self.url, host) {
+            drop(reactor.give(Errand::Adopt(driver)));
+        }
+    }
+
+    fn closed(&self) {
+        self.hosting.door_closed();
+    }
+}
+
+/// A server to be started: see [`Server::start`].
+#[must_use = "nothing is served before this is awaited or waited for"]
+#[derive(Debug)]
+pub struct Starting(Server);
+
+impl Starting {
+    /// See [`Server::wait`].
+    ///
+    /// # Errors
+    /// As [`Server::wait`].
+    pub fn wait(self) -> Result<ServerHandle, Error> {
+        self.0.wait()
+    }
+}
+
+impl IntoFuture for Starting {
+    type Output = Result<ServerHandle, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.0.into_future()
+    }
+}
+
+impl IntoFuture for Server {
+    type Output = Result<ServerHandle, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    /// Starts the server on the current tokio runtime; outside one, on threads of its own.
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            #[cfg(feature = "tokio")]
+            if let Some(runtime) = crate::wait::Runtime::current() {
+                return super::tokio::start(self, runtime).await;
+            }
+            self.wait()
+        })
+    }
+}

@@ -1,0 +1,116 @@
+//! What the process lends to a driver: the clock, sleep in `poll(2)`, runtimes and threads.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use farcall_core::driver::{Driver, Host, Sleeper, Task};
+use farcall_core::{Error, Time};
+
+mod helper;
+mod poll;
+mod reactor;
+mod thread;
+#[cfg(feature = "tokio")]
+mod tokio;
+mod workers;
+
+pub(crate) use thread::{Arrivals, Errand, Lifetime, Reactor};
+#[cfg(feature = "tokio")]
+pub(crate) use tokio::{ListenerWatch, Runtime, unblock};
+pub(crate) use workers::Workers;
+
+/// Nanoseconds since the first question, on the monotonic clock.
+pub(crate) fn now() -> Time {
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+    let since = ORIGIN.get_or_init(Instant::now).elapsed();
+    Time::from_nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// Where the handlers of a driver live.
+pub(crate) enum Home {
+    /// On this runtime.
+    #[cfg(feature = "tokio")]
+    Runtime(Runtime),
+    /// On a server's thread, with threads for those that block.
+    Reactor(Reactor, Arc<Workers>),
+    /// Nowhere of its own: a client that only threads wait on. What it serves goes to the helper thread.
+    Client(Arc<Workers>),
+}
+
+/// The surroundings of a driver in this process.
+pub(crate) struct Local {
+    home: Home,
+}
+
+impl Local {
+    pub(crate) fn new(home: Home) -> Arc<dyn Host> {
+        Arc::new(Local { home })
+    }
+}
+
+impl Host for Local {
+    fn now(&self) -> Time {
+        now()
+    }
+
+    fn block(&self, wait: &mut dyn FnMut()) -> Result<(), Error> {
+        #[cfg(feature = "tokio")]
+        return tokio::block(wait);
+        #[cfg(not(feature = "tokio"))]
+        {
+            wait();
+            Ok(())
+        }
+    }
+
+    fn sleeper(&self) -> io::Result<Arc<dyn Sleeper>> {
+        Ok(Arc::new(poll::PollSleeper::new()?))
+    }
+
+    fn attend(&self, driver: &Arc<Driver>) -> Result<(), Error> {
+        #[cfg(feature = "tokio")]
+        if let Some(runtime) = Runtime::current() {
+            return runtime.attend(driver);
+        }
+        match &self.home {
+            Home::Reactor(reactor, _) if driver.is_attended_at(reactor.place()) => Ok(()),
+            _ => helper::attend(driver),
+        }
+    }
+
+    fn spawn(&self, task: Task) {
+        match &self.home {
+            #[cfg(feature = "tokio")]
+            Home::Runtime(runtime) => runtime.spawn(task),
+            // A task that nobody takes is dropped, which ends its call with a verdict.
+            Home::Reactor(reactor, _) => drop(reactor.give(Errand::Handler(task))),
+            Home::Client(_) => {
+                if let Err(error) = helper::spawn(task) {
+                    self.report(&format!("a handler was dropped: {error}"));
+                }
+            }
+        }
+    }
+
+    fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) -> Result<(), Error> {
+        match &self.home {
+            #[cfg(feature = "tokio")]
+            Home::Runtime(runtime) => {
+                runtime.spawn_blocking(work);
+                Ok(())
+            }
+            Home::Reactor(_, workers) | Home::Client(workers) => workers.run(work),
+        }
+    }
+
+    fn report(&self, text: &str) {
+        tracing::warn!(target: "farcall", "{text}");
+    }
+
+    fn call_back(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Result<(), Error> {
+        helper::call_back(future)
+    }
+}

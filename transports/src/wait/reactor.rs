@@ -1,0 +1,416 @@
+//! The loop of a reactor's thread: epoll over bell, alarm, listeners and connections, and a small executor.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::future::Future;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use farcall_core::Time;
+use farcall_core::driver::{Attendance, Driver, Interest, Pumped, Task, Wants};
+use farcall_core::limits::ACCEPT_BACKOFF;
+use farcall_core::transport::{Listener, Readiness};
+use rustix::event::epoll;
+use slab::Slab;
+
+use super::now;
+use super::poll::Alarm;
+use super::thread::{Arrivals, Errand, Key, Lifetime, Shared, waker};
+
+/// Events taken from the kernel at once.
+const BATCH: usize = 64;
+
+/// Links accepted before others get their turn.
+const ACCEPTS: usize = 16;
+
+/// What an epoll event is about: the kind in the low bits, the place above.
+const BELL: u64 = 0;
+const ALARM: u64 = 1;
+const LINK: u64 = 2;
+const LIFE: u64 = 3;
+const LISTENER: u64 = 4;
+const KINDS: u64 = 8;
+
+struct Connection {
+    attendance: Attendance,
+    interest: Interest,
+    /// What epoll has been told; `None`: nothing.
+    registered: Option<Wants>,
+    life: bool,
+    ticket: Option<usize>,
+    due: Time,
+}
+
+struct Door {
+    listener: Box<dyn Listener>,
+    arrivals: Arc<dyn Arrivals>,
+    ticket: Option<usize>,
+    pause: Duration,
+}
+
+enum Run {
+    Handler(Task),
+    Future(Pin<Box<dyn Future<Output = ()> + Send>>),
+}
+
+struct Work {
+    run: Option<Run>,
+    waker: Waker,
+}
+
+/// See the module.
+pub(super) struct Loop {
+    shared: Arc<Shared>,
+    lifetime: Lifetime,
+    epoll: OwnedFd,
+    alarm: Alarm,
+    connections: Slab<Connection>,
+    doors: Slab<Door>,
+    works: Vec<Work>,
+    idle_works: Vec<usize>,
+    timers: BinaryHeap<Reverse<(Time, u64)>>,
+    errands: VecDeque<Errand>,
+    woken: Vec<Key>,
+    stopped: bool,
+}
+
+impl Loop {
+    pub(super) fn new(shared: Arc<Shared>, lifetime: Lifetime) -> io::Result<Self> {
+        let this = Loop {
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            alarm: Alarm::new()?,
+            connections: Slab::new(),
+            doors: Slab::new(),
+            works: Vec::new(),
+            idle_works: Vec::new(),
+            timers: BinaryHeap::new(),
+            errands: VecDeque::new(),
+            woken: Vec::new(),
+            stopped: false,
+            shared,
+            lifetime,
+        };
+        this.add(this.shared.bell().fd(), BELL, epoll::EventFlags::IN)?;
+        this.add(this.alarm.fd(), ALARM, epoll::EventFlags::IN)?;
+        Ok(this)
+    }
+
+    fn add(&self, fd: BorrowedFd<'_>, data: u64, flags: epoll::EventFlags) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, fd, epoll::EventData::new_u64(data), flags)?)
+    }
+
+    pub(super) fn run(&mut self) {
+        let mut events = Vec::with_capacity(BATCH);
+        while !self.stopped {
+            let (mut errands, mut woken) =
+                (std::mem::take(&mut self.errands), std::mem::take(&mut self.woken));
+            let quiet = self.shared.take(&mut errands, &mut woken);
+            for errand in errands.drain(..) {
+                self.carry_out(errand);
+            }
+            for key in woken.drain(..) {
+                self.wake(key);
+            }
+            (self.errands, self.woken) = (errands, woken);
+            if quiet && self.is_done() {
+                break;
+            }
+            let timeout = if quiet { None } else { Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 }) };
+            events.clear();
+            let waited = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), timeout);
+            self.shared.awake();
+            if waited.is_err() {
+                continue;
+            }
+            for event in &events {
+                self.handle(event.data.u64());
+            }
+        }
+        self.shared.abandon();
+        // Doors close before their owners hear of it.
+        for door in self.doors.drain() {
+            drop(door.listener);
+            door.arrivals.closed();
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.lifetime == Lifetime::WhileBusy
+            && self.connections.is_empty()
+            && self.works.len() == self.idle_works.len()
+            && self.shared.finish()
+    }
+
+    fn handle(&mut self, data: u64) {
+        let at = usize::try_from(data / KINDS).unwrap_or(usize::MAX);
+        match data % KINDS {
+            BELL => self.shared.bell().clear(),
+            ALARM => self.ring_alarm(),
+            LINK => self.pump(at),
+            LIFE => {
+                if let Some(connection) = self.connections.get(at) {
+                    let driver = Arc::clone(connection.attendance.driver());
+                    driver.peer_exited();
+                    self.pump(at);
+                }
+            }
+            LISTENER => self.accept(at),
+            _ => {}
+        }
+    }
+
+    fn wake(&mut self, key: Key) {
+        match key {
+            Key::Connection(at) => self.pump(at),
+            Key::Listener(at) => self.accept(at),
+            Key::Work(at) => self.work(at),
+        }
+    }
+
+    fn carry_out(&mut self, errand: Errand) {
+        match errand {
+            Errand::Adopt(driver) => self.adopt(driver),
+            Errand::Listen(listener, arrivals) => self.listen(listener, arrivals),
+            Errand::CloseListeners => {
+                for at in self.doors.iter().map(|(at, _)| at).collect::<Vec<_>>() {
+                    self.close_door(at);
+                }
+            }
+            Errand::Handler(task) => self.start(Run::Handler(task)),
+            Errand::Future(future) => self.start(Run::Future(future)),
+            Errand::Stop => self.stopped = true,
+        }
+    }
+
+    fn adopt(&mut self, driver: Arc<Driver>) {
+        if driver.is_attended_at(self.shared.place()) {
+            return;
+        }
+        let Some(interest) = driver.interest() else { return };
+        let entry = self.connections.vacant_entry();
+        let at = entry.key();
+        let waker = waker(&self.shared, Key::Connection(at));
+        let ticket = interest.event().map(|event| event.subscribe(waker.clone()));
+        let attendance = driver.attend(self.shared.place(), waker);
+        entry.insert(Connection {
+            attendance,
+            interest,
+            registered: None,
+            life: false,
+            ticket,
+            due: Time::NEVER,
+        });
+        self.pump(at);
+    }
+
+    fn pump(&mut self, at: usize) {
+        let Some(connection) = self.connections.get_mut(at) else { return };
+        let Pumped { again, ended, wants, until } = connection.attendance.pump();
+        if ended {
+            return self.release(at);
+        }
+        if again {
+            self.woken.push(Key::Connection(at));
+        }
+        if let Some(until) = until.filter(|until| *until < connection.due) {
+            connection.due = until;
+            self.timers.push(Reverse((until, at as u64)));
+            let _ = self.alarm.set(until);
+        }
+        if let Err(error) = self.register(at, wants) {
+            let text = format!("the connection cannot be waited on: {error}");
+            let error = farcall_core::Error::new(
+                farcall_core::Code::ResourceExhausted,
+                farcall_core::Fate::Unknown,
+                text,
+            );
+            if let Some(connection) = self.connections.get(at) {
+                let driver = Arc::clone(connection.attendance.driver());
+                driver.end(&error);
+            }
+            self.release(at);
+        }
+    }
+
+    /// Tells epoll what is wanted, if that has changed.
+    fn register(&mut self, at: usize, wants: Wants) -> io::Result<()> {
+        let Some(connection) = self.connections.get_mut(at) else { return Ok(()) };
+        if !connection.life && connection.attendance.driver().session().is_ready() {
+            // A pidfd comes with the first bytes.
+            connection.life = true;
+            if let Some(interest) = connection.attendance.driver().interest() {
+                connection.interest = interest;
+            }
+            if let Some(life) = &connection.interest.life {
+                let own = life.try_clone()?;
+                let data = epoll::EventData::new_u64(at as u64 * KINDS + LIFE);
+                epoll::add(&self.epoll, &own, data, epoll::EventFlags::IN)?;
+                connection.interest.life = Some(Arc::new(own));
+            }
+        }
+        if connection.registered == Some(wants) {
+            return Ok(());
+        }
+        let before = connection.registered.replace(wants);
+        let Readiness::Fd { read, write } = &connection.interest.readiness else { return Ok(()) };
+        let data = epoll::EventData::new_u64(at as u64 * KINDS + LINK);
+        let flag = |wanted: bool, flag| if wanted { flag } else { epoll::EventFlags::empty() };
+        let (reads, writes) =
+            (flag(wants.read, epoll::EventFlags::IN), flag(wants.write, epoll::EventFlags::OUT));
+        let tell = |fd: &OwnedFd, flags| match before {
+            None => epoll::add(&self.epoll, fd, data, flags),
+            Some(_) => epoll::modify(&self.epoll, fd, data, flags),
+        };
+        if Arc::ptr_eq(read, write) {
+            tell(read, reads | writes)?;
+        } else {
+            tell(read, reads)?;
+            tell(write, writes)?;
+        }
+        Ok(())
+    }
+
+    fn release(&mut self, at: usize) {
+        let Some(connection) = self.connections.try_remove(at) else { return };
+        match &connection.interest.readiness {
+            Readiness::Fd { read, write } if connection.registered.is_some() => {
+                let _ = epoll::delete(&self.epoll, read.as_fd());
+                if !Arc::ptr_eq(read, write) {
+                    let _ = epoll::delete(&self.epoll, write.as_fd());
+                }
+            }
+            Readiness::Event(event) => {
+                if let Some(ticket) = connection.ticket {
+                    event.unsubscribe(ticket);
+                }
+            }
+            Readiness::Fd { .. } => {}
+        }
+        if let (true, Some(life)) = (connection.life, &connection.interest.life) {
+            let _ = epoll::delete(&self.epoll, life.as_fd());
+        }
+    }
+
+    fn ring_alarm(&mut self) {
+        self.alarm.clear();
+        let time = now();
+        while let Some(Reverse((due, at))) = self.timers.peek().copied() {
+            if due > time {
+                let _ = self.alarm.set(due);
+                break;
+            }
+            self.timers.pop();
+            let Ok(at) = usize::try_from(at) else { continue };
+            if at >= DOOR_TIMERS {
+                self.accept(at - DOOR_TIMERS);
+            } else if let Some(connection) = self.connections.get_mut(at) {
+                connection.due = Time::NEVER;
+                self.pump(at);
+            }
+        }
+    }
+
+    fn listen(&mut self, listener: Box<dyn Listener>, arrivals: Arc<dyn Arrivals>) {
+        let entry = self.doors.vacant_entry();
+        let at = entry.key();
+        let readiness = listener.readiness();
+        let ticket = match &readiness {
+            Readiness::Event(event) => Some(event.subscribe(waker(&self.shared, Key::Listener(at)))),
+            Readiness::Fd { .. } => None,
+        };
+        entry.insert(Door { listener, arrivals, ticket, pause: ACCEPT_BACKOFF.0 });
+        self.watch_door(at);
+        self.accept(at);
+    }
+
+    fn watch_door(&self, at: usize) {
+        if let Some(Readiness::Fd { read, .. }) = self.doors.get(at).map(|door| door.listener.readiness()) {
+            let _ = self.add(read.as_fd(), at as u64 * KINDS + LISTENER, epoll::EventFlags::IN);
+        }
+    }
+
+    fn unwatch_door(&self, at: usize) {
+        if let Some(Readiness::Fd { read, .. }) = self.doors.get(at).map(|door| door.listener.readiness()) {
+            let _ = epoll::delete(&self.epoll, read.as_fd());
+        }
+    }
+
+    fn accept(&mut self, at: usize) {
+        for _ in 0..ACCEPTS {
+            let Some(door) = self.doors.get_mut(at) else { return };
+            match door.listener.accept() {
+                Ok(link) => {
+                    let (arrivals, single) = (Arc::clone(&door.arrivals), door.listener.is_single());
+                    if door.pause != ACCEPT_BACKOFF.0 {
+                        door.pause = ACCEPT_BACKOFF.0;
+                        self.watch_door(at);
+                    }
+                    arrivals.arrived(link);
+                    if single {
+                        return self.close_door(at);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if door.pause != ACCEPT_BACKOFF.0 {
+                        door.pause = ACCEPT_BACKOFF.0;
+                        self.watch_door(at);
+                    }
+                    return;
+                }
+                Err(_) => return self.back_off(at),
+            }
+        }
+        self.woken.push(Key::Listener(at));
+    }
+
+    /// Out of descriptors or memory: the door is not looked at for a while, so that the loop does not spin.
+    fn back_off(&mut self, at: usize) {
+        self.unwatch_door(at);
+        let Some(door) = self.doors.get_mut(at) else { return };
+        let until = now() + door.pause;
+        door.pause = (door.pause * 2).min(ACCEPT_BACKOFF.1);
+        self.timers.push(Reverse((until, (at + DOOR_TIMERS) as u64)));
+        let _ = self.alarm.set(until);
+    }
+
+    fn close_door(&mut self, at: usize) {
+        self.unwatch_door(at);
+        let Some(door) = self.doors.try_remove(at) else { return };
+        if let (Readiness::Event(event), Some(ticket)) = (door.listener.readiness(), door.ticket) {
+            event.unsubscribe(ticket);
+        }
+        drop(door.listener);
+        door.arrivals.closed();
+    }
+
+    fn start(&mut self, run: Run) {
+        let at = self.idle_works.pop().unwrap_or_else(|| {
+            let at = self.works.len();
+            self.works.push(Work { run: None, waker: waker(&self.shared, Key::Work(at)) });
+            at
+        });
+        self.works[at].run = Some(run);
+        self.work(at);
+    }
+
+    fn work(&mut self, at: usize) {
+        let Some(work) = self.works.get_mut(at) else { return };
+        let Some(run) = &mut work.run else { return };
+        let mut cx = Context::from_waker(&work.waker);
+        let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match run {
+            Run::Handler(task) => Pin::new(task).poll(&mut cx),
+            Run::Future(future) => future.as_mut().poll(&mut cx),
+        }));
+        if !matches!(polled, Ok(Poll::Pending)) {
+            work.run = None;
+            self.idle_works.push(at);
+        }
+    }
+}
+
+/// Places in the table of timers from here on belong to doors.
+const DOOR_TIMERS: usize = 1 << 32;

@@ -1,0 +1,350 @@
+//! tokio: one task per connection and runtime attends it; where a thread may block; where handlers run.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::hash::{Hash, Hasher};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
+
+use farcall_core::driver::{Attendance, Driver, Interest, Pumped, Wants};
+use farcall_core::transport::Readiness;
+use farcall_core::{Code, Error, Fate, Time};
+use tokio::io::Interest as Direction;
+use tokio::io::unix::AsyncFd;
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+use super::now;
+
+type Fd = Arc<OwnedFd>;
+
+/// A tokio runtime.
+#[derive(Clone)]
+pub(crate) struct Runtime(Handle);
+
+impl Runtime {
+    /// The runtime in which this thread is, if any.
+    pub(crate) fn current() -> Option<Self> {
+        Handle::try_current().ok().map(Runtime)
+    }
+
+    /// Where its attendants live: an even number; reactors have the odd ones.
+    fn place(&self) -> u64 {
+        struct Numbers(u64);
+        impl Hasher for Numbers {
+            fn finish(&self) -> u64 {
+                self.0
+            }
+            fn write(&mut self, bytes: &[u8]) {
+                for byte in bytes {
+                    self.0 = (self.0 << 8) | u64::from(*byte);
+                }
+            }
+            fn write_u64(&mut self, number: u64) {
+                self.0 = number;
+            }
+        }
+        let mut numbers = Numbers(0);
+        self.0.id().hash(&mut numbers);
+        numbers.finish() << 1
+    }
+
+    /// Makes sure that a task of this runtime attends the driver. Must be called inside the runtime.
+    pub(crate) fn attend(&self, driver: &Arc<Driver>) -> Result<(), Error> {
+        let place = self.place();
+        if driver.is_attended_at(place) {
+            return Ok(());
+        }
+        let Some(interest) = driver.interest() else { return Ok(()) };
+        let fds = Fds::new(&interest).map_err(|error| {
+            let text = format!("the runtime cannot wait on the connection: {error}");
+            Error::new(Code::ResourceExhausted, Fate::Unknown, text).with_source(error)
+        })?;
+        // The first poll of the task brings the waker that stays.
+        let attendance = driver.attend(place, Waker::noop().clone());
+        let task = ConnectionTask {
+            attendance,
+            interest,
+            fds,
+            place,
+            ticket: None,
+            life: None,
+            sleep: None,
+            settled: false,
+        };
+        drop(self.0.spawn(task));
+        Ok(())
+    }
+
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        drop(self.0.spawn(future));
+    }
+
+    pub(crate) fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        drop(self.0.spawn_blocking(work));
+    }
+}
+
+/// Runs `wait`, which blocks, if this thread may block.
+pub(super) fn block(wait: &mut dyn FnMut()) -> Result<(), Error> {
+    match Handle::try_current() {
+        Err(_) => wait(),
+        Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => {
+            tokio::task::block_in_place(wait)
+        }
+        Ok(_) if is_driving() => {
+            let text = "`.wait()` would stand still inside a current-thread runtime; use `.await` here";
+            return Err(Error::new(Code::MustNotBlock, Fate::NotSent, text));
+        }
+        Ok(_) => wait(),
+    }
+    Ok(())
+}
+
+/// Whether this thread is polling a runtime's task, as opposed to a thread of `spawn_blocking` or one that has merely
+/// entered the runtime: only tasks run on a budget of cooperation. The budget taken to find out is given back.
+fn is_driving() -> bool {
+    /// More than any task's budget.
+    const ENOUGH: usize = 256;
+    let mut taken = Vec::with_capacity(ENOUGH);
+    let mut cx = Context::from_waker(Waker::noop());
+    let driving = (0..ENOUGH).any(|_| match tokio::task::coop::poll_proceed(&mut cx) {
+        Poll::Ready(restore) => {
+            taken.push(restore);
+            false
+        }
+        Poll::Pending => true,
+    });
+    while taken.pop().is_some() {}
+    driving
+}
+
+/// The link's descriptors as the runtime watches them.
+enum Fds {
+    Both(AsyncFd<Fd>),
+    Two { read: AsyncFd<Fd>, write: AsyncFd<Fd> },
+    Event,
+}
+
+fn watch(fd: &Fd, direction: Direction) -> std::io::Result<AsyncFd<Fd>> {
+    // SAFETY: an `Arc<OwnedFd>` names one and the same open descriptor for as long as it lives, and `AsyncFd` keeps it.
+    let watched = unsafe { AsyncFd::register_with_interest(Arc::clone(fd), direction) };
+    Ok(watched?)
+}
+
+impl Fds {
+    fn new(interest: &Interest) -> std::io::Result<Self> {
+        let Readiness::Fd { read, write } = &interest.readiness else { return Ok(Fds::Event) };
+        if Arc::ptr_eq(read, write) {
+            return Ok(Fds::Both(watch(read, Direction::READABLE | Direction::WRITABLE)?));
+        }
+        Ok(Fds::Two { read: watch(read, Direction::READABLE)?, write: watch(write, Direction::WRITABLE)? })
+    }
+
+    fn reader(&self) -> Option<&AsyncFd<Fd>> {
+        match self {
+            Fds::Both(fd) | Fds::Two { read: fd, .. } => Some(fd),
+            Fds::Event => None,
+        }
+    }
+
+    fn writer(&self) -> Option<&AsyncFd<Fd>> {
+        match self {
+            Fds::Both(fd) | Fds::Two { write: fd, .. } => Some(fd),
+            Fds::Event => None,
+        }
+    }
+}
+
+/// Watches one connection on one runtime. If the runtime ends, its drop wakes everyone who waits.
+struct ConnectionTask {
+    attendance: Attendance,
+    interest: Interest,
+    fds: Fds,
+    place: u64,
+    /// The subscription to an in-process event, and the waker that it holds.
+    ticket: Option<(usize, Waker)>,
+    life: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    sleep: Option<(Time, Pin<Box<tokio::time::Sleep>>)>,
+    /// The peer has said hello, so its pidfd, if any, is known.
+    settled: bool,
+}
+
+impl ConnectionTask {
+    fn subscribe(&mut self, waker: &Waker) {
+        let Some(event) = self.interest.event() else { return };
+        if self.ticket.as_ref().is_some_and(|(_, known)| known.will_wake(waker)) {
+            return;
+        }
+        let ticket = event.subscribe(waker.clone());
+        if let Some((before, _)) = self.ticket.replace((ticket, waker.clone())) {
+            event.unsubscribe(before);
+        }
+    }
+
+    /// Whether the peer's process has ended.
+    fn poll_life(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.settled && self.attendance.driver().session().is_ready() {
+            self.settled = true;
+            let life = self.attendance.driver().interest().and_then(|interest| interest.life);
+            self.life = life.and_then(|life| watch_life(self.place, &life));
+        }
+        self.life.as_mut().is_some_and(|life| life.as_mut().poll(cx).is_ready())
+    }
+
+    /// Sets the timer if what is due is earlier than what it is set to; whether it has rung.
+    fn poll_sleep(&mut self, until: Option<Time>, cx: &mut Context<'_>) -> bool {
+        if let Some(until) = until
+            && self.sleep.as_ref().is_none_or(|(set, _)| until < *set)
+        {
+            let at = tokio::time::Instant::now() + until.since(now());
+            match &mut self.sleep {
+                Some((set, sleep)) => {
+                    *set = until;
+                    sleep.as_mut().reset(at);
+                }
+                None => self.sleep = Some((until, Box::pin(tokio::time::sleep_until(at)))),
+            }
+        }
+        let rung = self.sleep.as_mut().is_some_and(|(_, sleep)| sleep.as_mut().poll(cx).is_ready());
+        if rung {
+            self.sleep = None;
+        }
+        rung
+    }
+}
+
+impl Future for ConnectionTask {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        this.attendance.set_waker(cx.waker());
+        this.subscribe(cx.waker());
+        let mut wants = Wants { read: true, write: this.attendance.driver().wants().write };
+        let mut first = true;
+        loop {
+            let readable = this.fds.reader().map_or(Poll::Pending, |fd| fd.poll_read_ready(cx));
+            let writable = match this.fds.writer() {
+                Some(fd) if wants.write => fd.poll_write_ready(cx),
+                _ => Poll::Pending,
+            };
+            if !first && readable.is_pending() && writable.is_pending() {
+                return Poll::Pending;
+            }
+            first = false;
+            let Pumped { again, ended, wants: now_wants, until } = this.attendance.pump();
+            if ended {
+                return Poll::Ready(());
+            }
+            // What was seen before the turn is cleared after it; news that came meanwhile stay.
+            if let Poll::Ready(Ok(mut guard)) = readable
+                && !again
+            {
+                guard.clear_ready();
+            }
+            if let Poll::Ready(Ok(mut guard)) = writable
+                && now_wants.write
+            {
+                guard.clear_ready();
+            }
+            wants = now_wants;
+            if again || this.poll_sleep(until, cx) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if this.poll_life(cx) {
+                this.life = None;
+                Arc::clone(this.attendance.driver()).peer_exited();
+                return Poll::Ready(());
+            }
+        }
+    }
+}
+
+impl Drop for ConnectionTask {
+    fn drop(&mut self) {
+        if let (Some(event), Some((ticket, _))) = (self.interest.event(), self.ticket.take()) {
+            event.unsubscribe(ticket);
+        }
+    }
+}
+
+/// Ready when the process behind this pidfd has ended. Connections of one runtime to one process share the watch.
+fn watch_life(place: u64, life: &Fd) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+    static WATCHES: Mutex<Option<HashMap<(u64, RawFd), Weak<AsyncFd<Fd>>>>> = Mutex::new(None);
+    let mut watches = WATCHES.lock().unwrap_or_else(PoisonError::into_inner);
+    let watches = watches.get_or_insert_default();
+    let key = (place, life.as_raw_fd());
+    let known = watches.get(&key).and_then(Weak::upgrade);
+    let watch = match known {
+        Some(watch) => watch,
+        None => {
+            watches.retain(|_, watch| watch.strong_count() > 0);
+            let watch = Arc::new(watch(life, Direction::READABLE).ok()?);
+            watches.insert(key, Arc::downgrade(&watch));
+            watch
+        }
+    };
+    Some(Box::pin(async move {
+        let ended = watch.readable().await;
+        drop(ended);
+    }))
+}
+
+/// Runs `work` where blocking is allowed and gives its result.
+pub(crate) async fn unblock<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        let text = format!("the work ended early: {error}");
+        Err(Error::new(Code::Internal, Fate::NotSent, text))
+    })
+}
+
+/// Watches a listener on a runtime.
+pub(crate) enum ListenerWatch {
+    Fd(AsyncFd<Fd>),
+    Event(Arc<farcall_core::transport::Event>, Option<(usize, Waker)>),
+}
+
+impl ListenerWatch {
+    pub(crate) fn new(readiness: &Readiness) -> std::io::Result<Self> {
+        Ok(match readiness {
+            Readiness::Fd { read, .. } => ListenerWatch::Fd(watch(read, Direction::READABLE)?),
+            Readiness::Event(event) => ListenerWatch::Event(Arc::clone(event), None),
+        })
+    }
+
+    /// The listener has nothing now: is there news since? If not, the task is woken with them.
+    pub(crate) fn poll_again(&mut self, cx: &mut Context<'_>) -> bool {
+        match self {
+            ListenerWatch::Fd(fd) => match fd.poll_read_ready(cx) {
+                Poll::Ready(Ok(mut guard)) => {
+                    guard.clear_ready();
+                    true
+                }
+                _ => false,
+            },
+            ListenerWatch::Event(event, ticket) => {
+                if ticket.as_ref().is_some_and(|(_, known)| known.will_wake(cx.waker())) {
+                    return false;
+                }
+                let fresh = event.subscribe(cx.waker().clone());
+                if let Some((before, _)) = ticket.replace((fresh, cx.waker().clone())) {
+                    event.unsubscribe(before);
+                }
+                true
+            }
+        }
+    }
+}
+
+impl Drop for ListenerWatch {
+    fn drop(&mut self) {
+        if let ListenerWatch::Event(event, Some((ticket, _))) = self {
+            event.unsubscribe(*ticket);
+        }
+    }
+}
