@@ -50,3 +50,8 @@ pub use pipe::{PipeEnd, pipe_pair};
 pub use query::Query;
 pub use registry::{Scheme, register};
 pub use url::Url;
+
+/// Links by URL, below sessions and calls: for wires that wrap others, and for suites that test a wire.
+pub mod links {
+    pub use crate::registry::{connect, listen, may_block};
+}

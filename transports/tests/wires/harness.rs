@@ -17,12 +17,12 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
 pub(crate) fn connect(url: &str) -> Result<Box<dyn Link>, Error> {
     let url = Url::parse(url)?;
-    farcall_transports::connect(&url, &mut url.query())
+    farcall_transports::links::connect(&url, &mut url.query())
 }
 
 pub(crate) fn listen(url: &str) -> Result<Box<dyn Listener>, Error> {
     let url = Url::parse(url)?;
-    farcall_transports::listen(&url, &mut url.query())
+    farcall_transports::links::listen(&url, &mut url.query())
 }
 
 /// A connected pair: the connecting link, and the accepted one.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use farcall_core::transport::{Link, Listener};
 use farcall_core::{Code, Error, Fate};
-use farcall_transports::{Query, Scheme, Url, may_block, register};
+use farcall_transports::links::may_block;
+use farcall_transports::{Query, Scheme, Url, register};
 
 use crate::harness::{connect, listen};
 
@@ -67,7 +68,7 @@ impl Scheme for Foreign {
     fn connect(&self, url: &Url, query: &mut Query) -> Result<Box<dyn Link>, Error> {
         let name = query.take_text("name")?.unwrap_or_default();
         let inner = Url::parse(&format!("mem:{name}"))?;
-        farcall_transports::connect(&inner, &mut inner.query()).map_err(|error| error.context(url))
+        farcall_transports::links::connect(&inner, &mut inner.query()).map_err(|error| error.context(url))
     }
 
     fn listen(&self, url: &Url, _: &mut Query) -> Result<Box<dyn Listener>, Error> {
