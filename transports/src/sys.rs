@@ -2,12 +2,13 @@
 
 #[cfg(feature = "pipe")]
 pub(crate) mod inherited;
+#[cfg(any(feature = "unix", feature = "tcp"))]
+pub(crate) mod option;
 #[cfg(feature = "unix")]
 pub(crate) mod peer;
 #[cfg(feature = "unix")]
 pub(crate) mod pidfd;
-#[cfg(feature = "pipe")]
-pub(crate) mod sigpipe;
-
 #[cfg(any(feature = "unix", feature = "pipe"))]
 pub(crate) mod probe;
+#[cfg(feature = "pipe")]
+pub(crate) mod sigpipe;

@@ -27,6 +27,8 @@ struct Parker {
     id: u64,
     thread: Thread,
     notified: AtomicBool,
+    /// The thread sleeps or is about to: only then need it be roused.
+    asleep: AtomicBool,
     /// Where the thread sits, if it does.
     seat: Mutex<Option<Arc<dyn Sleeper>>>,
 }
@@ -38,6 +40,7 @@ impl Parker {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             thread: std::thread::current(),
             notified: AtomicBool::new(false),
+            asleep: AtomicBool::new(false),
             seat: Mutex::new(None),
         }
     }
@@ -48,9 +51,16 @@ impl Parker {
         drop(before);
     }
 
-    /// Whether somebody woke this thread since it was last asked.
-    fn take_notice(&self) -> bool {
-        self.notified.swap(false, Ordering::SeqCst)
+    /// Runs `sleep` unless somebody has woken this thread since it last slept.
+    ///
+    /// The sleeper says that it sleeps and then looks for a notice; the waker leaves a notice and then looks whether
+    /// anybody sleeps. All four are sequentially consistent, so at least one of them sees the other.
+    fn sleep<T>(&self, sleep: impl FnOnce() -> T) -> Option<T> {
+        self.asleep.store(true, Ordering::SeqCst);
+        let slept = if self.notified.load(Ordering::SeqCst) { None } else { Some(sleep()) };
+        self.asleep.store(false, Ordering::SeqCst);
+        self.notified.store(false, Ordering::SeqCst);
+        slept
     }
 }
 
@@ -60,7 +70,7 @@ impl Wake for Parker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if self.notified.swap(true, Ordering::SeqCst) {
+        if self.notified.swap(true, Ordering::SeqCst) || !self.asleep.load(Ordering::SeqCst) {
             return;
         }
         let seat = self.seat.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -93,18 +103,14 @@ impl<'a> Sitting<'a> {
     fn sleep(&mut self, until: Time) {
         let until = self.driver.session().arm().map_or(until, |due| due.min(until));
         let wants = self.driver.wants();
-        if self.parker.take_notice() {
-            return;
-        }
-        match self.sleeper.park(&self.interest, wants, until) {
-            Ok(false) => {}
-            Ok(true) => self.driver.peer_exited(),
-            Err(error) => {
+        match self.parker.sleep(|| self.sleeper.park(&self.interest, wants, until)) {
+            None | Some(Ok(false)) => {}
+            Some(Ok(true)) => self.driver.peer_exited(),
+            Some(Err(error)) => {
                 let text = format!("the system refused to wait: {error}");
                 self.driver.end(&Error::new(Code::ResourceExhausted, Fate::Unknown, text).with_source(error));
             }
         }
-        self.parker.take_notice();
         // A pidfd comes with the first bytes: what is waited on may have grown.
         #[cfg(unix)]
         if self.interest.life.is_none()
@@ -199,12 +205,9 @@ impl Driver {
 
     /// Sleeps until woken; the sitter does the turns. Ticks too, so that a deadline never depends on others.
     fn sleep_aside(&self, parker: &Parker, until: Time) {
-        if !parker.take_notice() {
-            let due = self.session.arm().map_or(until, |due| due.min(until));
-            let left = due.since(self.host.now()).min(Duration::from_secs(3600));
-            std::thread::park_timeout(left);
-            parker.take_notice();
-        }
+        let due = self.session.arm().map_or(until, |due| due.min(until));
+        let left = due.since(self.host.now()).min(Duration::from_secs(3600));
+        parker.sleep(|| std::thread::park_timeout(left));
     }
 
     fn waiters_turn(self: &Arc<Self>, callbacks_of: Option<u32>) {

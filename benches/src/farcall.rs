@@ -1,0 +1,170 @@
+//! The Farcall subjects: one service, its server process, and where client and server meet on each wire.
+
+mod client;
+
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, getpid};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::case::{Case, Style, Waiting, Wire};
+use crate::measure::Sample;
+use crate::peer::{Part, Peer, Role};
+
+/// What the server process answers.
+#[::farcall::service]
+pub(crate) trait Echo {
+    /// The null call.
+    async fn add(&self, a: i64, b: i64) -> i64;
+    /// Sends the bytes back.
+    async fn echo(&self, bytes: &[u8]) -> Vec<u8>;
+    /// The server's process, whose CPU time is measured.
+    async fn process(&self) -> i32;
+}
+
+struct Answers;
+
+impl Echo for Answers {
+    async fn add(&self, a: i64, b: i64) -> i64 {
+        a.wrapping_add(b)
+    }
+
+    async fn echo(&self, bytes: &[u8]) -> Vec<u8> {
+        bytes.to_vec()
+    }
+
+    async fn process(&self) -> i32 {
+        getpid().as_raw_nonzero().get()
+    }
+}
+
+/// The client of a Farcall case.
+pub(crate) fn call(case: Case, server_core: Option<usize>, slice: Duration) -> io::Result<Sample> {
+    let meeting = Meeting::arrange(case, server_core)?;
+    let url = format!("{}{}", meeting.url, policy(case.waiting, &meeting.url));
+    match case.style {
+        Style::Wait => client::call_waiting(case, &url, slice),
+        Style::Await => client::call_awaiting(case, &url, slice),
+    }
+}
+
+/// The server of a Farcall case: answers until the client goes or kills it.
+pub(crate) fn serve(part: &Part, case: Case) -> io::Result<()> {
+    let url = part.url.clone().unwrap_or_else(|| String::from("stdio:"));
+    let url = format!("{url}{}", policy(case.waiting, &url));
+    match case.style {
+        Style::Wait => {
+            let server = ::farcall::serve(&url, EchoServer::new(Answers)).wait().map_err(io::Error::other)?;
+            announce(case.wire, server.url())?;
+            server.join().wait().map_err(io::Error::other)
+        }
+        Style::Await => runtime()?.block_on(async {
+            let server = ::farcall::serve(&url, EchoServer::new(Answers)).await.map_err(io::Error::other)?;
+            announce(case.wire, server.url())?;
+            server.join().await.map_err(io::Error::other)
+        }),
+    }
+}
+
+/// A client's or server's current-thread runtime.
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+/// The query that chooses the waiting policy; parking is what the library does unasked.
+fn policy(waiting: Waiting, url: &str) -> String {
+    match waiting {
+        Waiting::Park => String::new(),
+        other => format!("{}wait={}", if url.contains('?') { '&' } else { '?' }, other.word()),
+    }
+}
+
+/// Tells the client where the server listens, on wires that have an address.
+fn announce(wire: Wire, url: &str) -> io::Result<()> {
+    if matches!(wire, Wire::Unix | Wire::Tcp) {
+        println!("{url}");
+        io::stdout().flush()?;
+    }
+    Ok(())
+}
+
+/// Where the client connects, and the process that must live meanwhile.
+#[derive(Debug)]
+struct Meeting {
+    url: String,
+    /// The server, unless the wire itself starts one.
+    _server: Option<Peer>,
+}
+
+impl Meeting {
+    fn arrange(case: Case, core: Option<usize>) -> io::Result<Self> {
+        let part = Part { core, ..Part::of(Role::Server, case) };
+        match case.wire {
+            Wire::Unix => {
+                // An abstract name leaves nothing behind when this process is killed.
+                Self::announced(part, format!("unix:@farcall-bench-{}", getpid().as_raw_nonzero()))
+            }
+            Wire::Tcp => Self::announced(part, String::from("tcp://127.0.0.1:0")),
+            Wire::Exec => {
+                let program = std::env::current_exe()?;
+                let query: Vec<String> =
+                    part.arguments().iter().map(|text| format!("arg={}", escaped(text))).collect();
+                let query = query.join("&");
+                let url = format!("exec:{}?{query}", escaped(&program.display().to_string()));
+                Ok(Self { url, _server: None })
+            }
+            Wire::Pipe => {
+                let (ours, theirs) = ::farcall::pipe_pair().map_err(io::Error::other)?;
+                let server = Peer::start_with_pipes(&part, theirs)?;
+                Ok(Self { url: ours.into_url(), _server: Some(server) })
+            }
+            Wire::CacheLine => Err(io::Error::other("no calls go over a single cache line")),
+        }
+    }
+
+    /// Starts a server that says on its stdout where it listens.
+    fn announced(part: Part, url: String) -> io::Result<Self> {
+        let (output, input) = io::pipe()?;
+        let part = Part { url: Some(url), ..part };
+        let server = Peer::start(&part, Stdio::null(), Stdio::from(input))?;
+        let mut url = String::new();
+        BufReader::new(output).read_line(&mut url)?;
+        let url = url.trim_end().to_owned();
+        if url.is_empty() {
+            return Err(io::Error::other("the server ended before it listened"));
+        }
+        Ok(Self { url, _server: Some(server) })
+    }
+}
+
+/// Percent-encodes everything that means something in a URL.
+fn escaped(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
+/// The number that the server gave for its process.
+fn process(answer: i32) -> io::Result<Pid> {
+    Pid::from_raw(answer).ok_or_else(|| io::Error::other("the server has no process id"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escaped_text_holds_no_separator() {
+        assert_eq!(escaped("--case=raw/unix&a?b c"), "--case%3Draw/unix%26a%3Fb%20c");
+    }
+
+    #[test]
+    fn policy_joins_the_query_that_is_there() {
+        assert_eq!(policy(Waiting::Park, "unix:/a"), "");
+        assert_eq!(policy(Waiting::Auto, "unix:/a"), "?wait=auto");
+        assert_eq!(policy(Waiting::Auto, "exec:/a?arg=b"), "&wait=auto");
+    }
+}

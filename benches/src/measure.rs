@@ -1,0 +1,114 @@
+//! One measurement: warm-up, a slice of calls, what was counted meanwhile.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use rustix::process::{Pid, getpid};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::CpuClock;
+
+/// What one measurement found.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Sample {
+    pub(crate) p50_ns: u64,
+    pub(crate) p99_ns: u64,
+    pub(crate) calls_per_s: f64,
+    /// CPU time of both processes.
+    pub(crate) cpu_ns_per_call: f64,
+}
+
+/// The latencies of one slice.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    latencies: Histogram<u64>,
+}
+
+impl Tally {
+    /// Nothing counted yet. Latencies above a minute count as a minute.
+    pub(crate) fn new() -> Self {
+        let latencies = Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("the bounds are constants");
+        Self { latencies }
+    }
+
+    /// One call that took so long.
+    pub(crate) fn record(&mut self, latency: Duration) {
+        self.record_many(latency, 1);
+    }
+
+    /// Calls too short to be timed one by one: so many in so much time.
+    pub(crate) fn record_many(&mut self, together: Duration, calls: u32) {
+        let each = u64::try_from(together.as_nanos()).unwrap_or(u64::MAX) / u64::from(calls);
+        self.latencies.saturating_record_n(each, u64::from(calls));
+    }
+}
+
+/// Runs a slice of calls against that server process, after a warm-up of an eighth of its length.
+///
+/// `run` makes calls for the given time and tallies them; it is called twice.
+pub(crate) fn measure(
+    server: Pid,
+    slice: Duration,
+    mut run: impl FnMut(Duration, &mut Tally) -> io::Result<()>,
+) -> io::Result<Sample> {
+    run(slice / 8, &mut Tally::new())?;
+    let clocks = [CpuClock::of(getpid())?, CpuClock::of(server)?];
+    let used = || Ok::<_, io::Error>(clocks[0].read()? + clocks[1].read()?);
+    let mut tally = Tally::new();
+    let before = used()?;
+    let start = Instant::now();
+    run(slice, &mut tally)?;
+    let elapsed = start.elapsed();
+    let cpu = used()? - before;
+    let calls = tally.latencies.len();
+    if calls == 0 {
+        return Err(io::Error::other("no call ended within the slice"));
+    }
+    Ok(Sample {
+        p50_ns: tally.latencies.value_at_quantile(0.5),
+        p99_ns: tally.latencies.value_at_quantile(0.99),
+        calls_per_s: calls as f64 / elapsed.as_secs_f64(),
+        cpu_ns_per_call: cpu.as_nanos() as f64 / calls as f64,
+    })
+}
+
+/// One call after the other for the given time.
+pub(crate) fn one_by_one(
+    length: Duration,
+    tally: &mut Tally,
+    mut call: impl FnMut() -> io::Result<()>,
+) -> io::Result<()> {
+    let start = Instant::now();
+    let mut before = start;
+    while before - start < length {
+        call()?;
+        let after = Instant::now();
+        tally.record(after - before);
+        before = after;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warm_up_is_not_counted() {
+        let mut slices = Vec::new();
+        let sample = measure(getpid(), Duration::from_millis(8), |length, tally| {
+            tally.record(Duration::from_nanos(if slices.is_empty() { 9_000 } else { 500 }));
+            slices.push(length);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(slices, [Duration::from_millis(1), Duration::from_millis(8)]);
+        assert_eq!((sample.p50_ns, sample.p99_ns), (500, 500));
+    }
+
+    #[test]
+    fn slice_without_calls_is_an_error() {
+        assert!(measure(getpid(), Duration::ZERO, |_, _| Ok(())).is_err());
+    }
+}

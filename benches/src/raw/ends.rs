@@ -1,0 +1,46 @@
+//! The two ends of each raw wire.
+
+use std::io;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+
+use crate::case::Wire;
+
+/// What one process reads from and writes to; one socket twice, or one end of each of two pipes.
+#[derive(Debug)]
+pub(crate) struct Ends {
+    pub(crate) input: OwnedFd,
+    pub(crate) output: OwnedFd,
+}
+
+/// A connected pair, with the kernel's default buffers.
+pub(crate) fn pair(wire: Wire) -> io::Result<(Ends, Ends)> {
+    match wire {
+        Wire::Pipe => {
+            let (requests_out, requests_in) = io::pipe()?;
+            let (replies_out, replies_in) = io::pipe()?;
+            let ours = Ends { input: replies_out.into(), output: requests_in.into() };
+            Ok((ours, Ends { input: requests_out.into(), output: replies_in.into() }))
+        }
+        Wire::Unix => {
+            let (ours, theirs) = UnixStream::pair()?;
+            Ok((both(ours.into())?, both(theirs.into())?))
+        }
+        Wire::Tcp => {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+            let ours = TcpStream::connect(listener.local_addr()?)?;
+            let (theirs, _) = listener.accept()?;
+            ours.set_nodelay(true)?;
+            theirs.set_nodelay(true)?;
+            Ok((both(ours.into())?, both(theirs.into())?))
+        }
+        Wire::Exec | Wire::CacheLine => {
+            Err(io::Error::other(format!("`{}` has no raw ends of its own", wire.word())))
+        }
+    }
+}
+
+fn both(socket: OwnedFd) -> io::Result<Ends> {
+    Ok(Ends { input: socket.try_clone()?, output: socket })
+}
