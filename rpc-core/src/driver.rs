@@ -123,20 +123,40 @@ impl Driver {
     }
 
     /// What to wait on; `None` once the link is gone.
-    pub fn interest(&self) -> Option<Interest> {
-        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let link = turn.link.as_ref()?;
-        Some(Interest {
-            readiness: link.readiness(),
-            #[cfg(unix)]
-            life: link.life(),
+    pub fn interest(self: &Arc<Self>) -> Option<Interest> {
+        self.look(|turn| {
+            let link = turn.link.as_ref()?;
+            Some(Interest {
+                readiness: link.readiness(),
+                #[cfg(unix)]
+                life: link.life(),
+            })
         })
     }
 
     /// Which news of the link are wanted, after the last turn.
-    pub fn wants(&self) -> Wants {
-        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        Wants { read: !turn.paused, write: turn.blocked }
+    pub fn wants(self: &Arc<Self>) -> Wants {
+        self.look(|turn| Wants { read: !turn.paused, write: turn.blocked })
+    }
+
+    /// Makes the link signal what arrives from now on, for somebody who already listens to it and is about to sleep.
+    /// `false`: something is there already, so a turn comes first.
+    fn arm(self: &Arc<Self>) -> bool {
+        self.look(|turn| match &mut turn.link {
+            Some(link) if !turn.paused => link.arm(),
+            _ => true,
+        })
+    }
+
+    /// Looks at the turn between turns. Who wanted to flush meanwhile found it taken and went away: that is made up for.
+    fn look<T>(self: &Arc<Self>, mut look: impl FnMut(&mut Turn) -> T) -> T {
+        loop {
+            let seen = look(&mut self.turn.lock().unwrap_or_else(PoisonError::into_inner));
+            if !self.wanted.load(Ordering::SeqCst) {
+                return seen;
+            }
+            self.flush();
+        }
     }
 
     /// Sends what waits, now; if another thread is in a turn, that one does it.
@@ -156,7 +176,9 @@ impl Driver {
 
     /// A turn for somebody who only looks in.
     pub fn touch(self: &Arc<Self>) {
-        self.turn(Receive::Yes, self.anyone_dispatches());
+        if self.turn(Receive::Yes, self.anyone_dispatches()) && self.wanted.load(Ordering::SeqCst) {
+            self.flush();
+        }
     }
 
     /// An attendant's timers are set too late: it sets them again.
