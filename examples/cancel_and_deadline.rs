@@ -67,10 +67,9 @@ impl Slow for Worker {
     }
 }
 
-/// The next two events: a handler's beginning and its end.
-fn ended(events: &Receiver<&'static str>) -> Result<&'static str, Box<dyn std::error::Error>> {
-    events.recv_timeout(Duration::from_secs(20))?;
-    Ok(events.recv_timeout(Duration::from_secs(20))?)
+/// What a handler says next.
+fn next(events: &Receiver<&'static str>) -> Result<&'static str, std::sync::mpsc::RecvTimeoutError> {
+    events.recv_timeout(Duration::from_secs(20))
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -78,27 +77,36 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let news = Arc::new(Mutex::new(tx));
     let back = farcall::serve("mem:back", SlowServer::new(Worker { news: Arc::clone(&news), next: None }));
     let back = back.wait()?;
-    let next: SlowClient = farcall::connect(back.url()).wait()?;
-    let front = Server::new().add(SlowServer::new(Worker { news, next: Some(next) })).listen("mem:front");
+    let behind: SlowClient = farcall::connect(back.url()).wait()?;
+    let front = Server::new().add(SlowServer::new(Worker { news, next: Some(behind) })).listen("mem:front");
     let front = front.wait()?;
     let slow: SlowClient = farcall::connect(format!("{}?deadline=1s", front.url())).wait()?;
 
     // A deadline: for one call here; `?deadline=` or `with_deadline` for all of a handle.
     if let Err(error) = slow.forever().deadline(Duration::from_millis(50)).wait() {
-        println!("deadline: {:?}, {:?}; {}", error.code(), error.fate(), ended(&events)?);
+        println!("deadline: {:?}; it {}, {}", error.code(), next(&events)?, next(&events)?);
     }
 
-    // Dropping a call that has been started cancels it.
-    drop(slow.forever().submit());
-    println!("drop: {}", ended(&events)?);
+    // Dropping a call that has been started cancels it. (Before its handler has begun, it never will.)
+    let call = slow.forever().submit();
+    let began = next(&events)?;
+    drop(call);
+    println!("drop: it {began}, {}", next(&events)?);
 
     // A handler that blocks is told.
-    drop(slow.grind().submit());
-    println!("blocking: {}", ended(&events)?);
+    let call = slow.grind().submit();
+    let began = next(&events)?;
+    drop(call);
+    println!("blocking: it {began}, {}", next(&events)?);
 
     // What is left of the deadline goes along: the inner call ends with the outer one, not after its own hour.
     if let Err(error) = slow.relay().deadline(Duration::from_millis(50)).wait() {
-        println!("inherited: {:?}; at the end of the chain {}", error.code(), ended(&events)?);
+        println!(
+            "inherited: {:?}; the last in the chain {}, {}",
+            error.code(),
+            next(&events)?,
+            next(&events)?
+        );
     }
     Ok(())
 }

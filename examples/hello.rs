@@ -3,6 +3,10 @@
 //! `cargo run --example hello -- unix:/tmp/calculator.sock`
 
 use std::fmt;
+use std::time::Duration;
+
+/// Time that calls in progress get to end when a server shuts down.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Why a division has no result: an error of the service's own.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
@@ -58,7 +62,7 @@ fn blocking(url: &str) -> Result<(), farcall::Error> {
     if let Err(error) = calc.divide(1.0, 0.0).wait() {
         println!("blocking: 1 / 0 fails: {error}");
     }
-    Ok(())
+    server.shutdown(GRACE).wait()
 }
 
 /// The same trait, server and client on tokio.
@@ -66,7 +70,7 @@ async fn asynchronous(url: &str) -> Result<(), farcall::Error> {
     let server = farcall::serve(url, CalculatorServer::new(Calc)).await?;
     let calc: CalculatorClient = farcall::connect(server.url()).await?;
     println!("async: 2 + 3 = {}, {}", calc.add(2, 3).await?, calc.greet("farcall").await?);
-    Ok(())
+    server.shutdown(GRACE).await
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

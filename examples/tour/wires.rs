@@ -96,7 +96,7 @@ impl Running {
     /// It could not be started.
     pub(crate) fn blocking(wire: Wire, scratch: &Path) -> Result<Running, Box<dyn Error>> {
         match wire {
-            Wire::Mem => Ok(Running::here(server("mem:tour").wait()?)),
+            Wire::Mem => Ok(Running::here(server("mem:tour-blocking").wait()?)),
             _ => Running::there(wire, Style::Blocking, scratch),
         }
     }
@@ -107,7 +107,7 @@ impl Running {
     /// It could not be started.
     pub(crate) async fn asynchronous(wire: Wire, scratch: &Path) -> Result<Running, Box<dyn Error>> {
         match wire {
-            Wire::Mem => Ok(Running::here(server("mem:tour").await?)),
+            Wire::Mem => Ok(Running::here(server("mem:tour-async").await?)),
             _ => Running::there(wire, Style::Async, scratch),
         }
     }
