@@ -3,11 +3,11 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::sync::Arc;
 
 use farcall_core::driver::{Driver, Host, Sleeper, Task};
 use farcall_core::{Error, Time};
+use rustix::time::{ClockId, clock_gettime};
 
 mod helper;
 mod poll;
@@ -22,11 +22,11 @@ pub(crate) use thread::{Arrivals, Errand, Lifetime, Reactor};
 pub(crate) use tokio::{ListenerWatch, Runtime, unblock};
 pub(crate) use workers::Workers;
 
-/// Nanoseconds since the first question, on the monotonic clock.
+/// Nanoseconds on the monotonic clock.
 pub(crate) fn now() -> Time {
-    static ORIGIN: OnceLock<Instant> = OnceLock::new();
-    let since = ORIGIN.get_or_init(Instant::now).elapsed();
-    Time::from_nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    let now = clock_gettime(ClockId::Monotonic);
+    // The kernel counts from its start and gives neither part a sign.
+    Time::from_nanos(now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs())
 }
 
 /// Where the handlers of a driver live.
