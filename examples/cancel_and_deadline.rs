@@ -83,7 +83,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let slow: SlowClient = farcall::connect(format!("{}?deadline=1s", front.url())).wait()?;
 
     // A deadline: for one call here; `?deadline=` or `with_deadline` for all of a handle.
-    if let Err(error) = slow.forever().deadline(Duration::from_millis(50)).wait() {
+    if let Err(error) = slow.forever().deadline(Duration::from_millis(300)).wait() {
         println!("deadline: {:?}; it {}, {}", error.code(), next(&events)?, next(&events)?);
     }
 
@@ -100,7 +100,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("blocking: it {began}, {}", next(&events)?);
 
     // What is left of the deadline goes along: the inner call ends with the outer one, not after its own hour.
-    if let Err(error) = slow.relay().deadline(Duration::from_millis(50)).wait() {
+    if let Err(error) = slow.relay().deadline(Duration::from_millis(300)).wait() {
         println!(
             "inherited: {:?}; the last in the chain {}, {}",
             error.code(),
