@@ -161,10 +161,11 @@ pub(crate) fn tree(root: &Path) -> io::Result<Tree> {
             }
             if kind.is_file() {
                 tree.files.push(path);
-            } else if kind.is_dir() && !path.join("CACHEDIR.TAG").exists() {
-                if let Ok(entries) = fs::read_dir(&path) {
-                    open.push((path, entries));
-                }
+            } else if kind.is_dir()
+                && !path.join("CACHEDIR.TAG").exists()
+                && let Ok(entries) = fs::read_dir(&path)
+            {
+                open.push((path, entries));
             }
         }
         tree.directories.push(directory);
