@@ -23,6 +23,17 @@ pub(super) enum Engine {
     Threads(Arc<[Reactor]>),
 }
 
+impl Engine {
+    /// Its own threads, if it has any.
+    fn reactors(&self) -> &[Reactor] {
+        match self {
+            #[cfg(feature = "tokio")]
+            Engine::Runtime => &[],
+            Engine::Threads(reactors) => reactors,
+        }
+    }
+}
+
 /// A running server. Dropping it stops the server: calls in progress end, connections and listeners close.
 #[must_use = "dropping the handle stops the server"]
 pub struct ServerHandle {
@@ -65,10 +76,8 @@ impl ServerHandle {
 
     fn close_doors(&self) {
         self.hosting.close_doors();
-        if let Engine::Threads(reactors) = &self.engine {
-            for reactor in reactors.iter() {
-                drop(reactor.give(Errand::CloseListeners));
-            }
+        for reactor in self.engine.reactors() {
+            drop(reactor.give(Errand::CloseListeners));
         }
     }
 }
@@ -78,10 +87,8 @@ impl Drop for ServerHandle {
         self.close_doors();
         self.hosting.dismiss();
         self.hosting.cut();
-        if let Engine::Threads(reactors) = &self.engine {
-            for reactor in reactors.iter() {
-                drop(reactor.give(Errand::Stop));
-            }
+        for reactor in self.engine.reactors() {
+            drop(reactor.give(Errand::Stop));
         }
     }
 }

@@ -129,6 +129,7 @@ impl Server {
         self.open()?.on_threads()
     }
 
+    #[cfg(feature = "tokio")]
     pub(super) fn may_block(&self) -> bool {
         self.urls.iter().any(|url| Url::parse(url).is_ok_and(|url| registry::may_block(&url)))
     }
