@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use crate::error::{Code, Error, Fate, Gone};
 use crate::session::{Chores, Incoming, Session};
+use crate::time::Time;
 use crate::transport::{Link, Peer, Readiness};
 
 mod attend;
@@ -24,12 +25,14 @@ pub use attend::{Attendance, Pumped};
 pub use host::{Host, Interest, Sleeper, Wants};
 pub use task::{Job, Task};
 pub use turn::Receive;
-use turn::Turn;
+use turn::{Standing, Turn};
+pub use wait::with_thread_waker;
 
 /// What serves the peer's requests.
 pub trait Dispatch: Send + Sync {
-    /// Serves one request; called in the order of arrival, by one thread at a time except for `nested` ones.
-    fn dispatch(&self, driver: &Arc<Driver>, incoming: Incoming);
+    /// Serves one request, from `now` on; gives the time at its end. Called in the order of arrival, by one thread at a
+    /// time except for callbacks inside a wait.
+    fn dispatch(&self, driver: &Arc<Driver>, incoming: Incoming, now: Time) -> Time;
 }
 
 /// Where requests are dispatched.
@@ -124,28 +127,22 @@ impl Driver {
 
     /// What to wait on; `None` once the link is gone.
     pub fn interest(self: &Arc<Self>) -> Option<Interest> {
-        self.look(|turn| {
-            let link = turn.link.as_ref()?;
-            Some(Interest {
-                readiness: link.readiness(),
-                #[cfg(unix)]
-                life: link.life(),
-            })
-        })
+        self.look(|turn| turn.link.as_deref().map(Interest::of))
+    }
+
+    /// What to wait on, and how things stand before the first sleep; `None` once the link is gone.
+    fn outlook(self: &Arc<Self>) -> Option<(Interest, Standing)> {
+        self.look(|turn| turn.link.as_deref().map(Interest::of).map(|interest| (interest, turn.stand())))
+    }
+
+    /// How things stand before another sleep, for somebody who already listens to the link.
+    fn standing(self: &Arc<Self>) -> Standing {
+        self.look(Turn::stand)
     }
 
     /// Which news of the link are wanted, after the last turn.
     pub fn wants(self: &Arc<Self>) -> Wants {
-        self.look(|turn| Wants { read: !turn.paused, write: turn.blocked })
-    }
-
-    /// Makes the link signal what arrives from now on, for somebody who already listens to it and is about to sleep.
-    /// `false`: something is there already, so a turn comes first.
-    fn arm(self: &Arc<Self>) -> bool {
-        self.look(|turn| match &mut turn.link {
-            Some(link) if !turn.paused => link.arm(),
-            _ => true,
-        })
+        self.look(|turn| turn.wants())
     }
 
     /// Looks at the turn between turns. Who wanted to flush meanwhile found it taken and went away: that is made up for.
@@ -161,6 +158,11 @@ impl Driver {
 
     /// Sends what waits, now; if another thread is in a turn, that one does it.
     pub fn flush(self: &Arc<Self>) {
+        self.flush_at(self.host.now());
+    }
+
+    /// The same for a caller that knows the time.
+    pub fn flush_at(self: &Arc<Self>, now: Time) {
         self.wanted.store(true, Ordering::SeqCst);
         while self.wanted.load(Ordering::SeqCst) {
             let mut turn = match self.turn.try_lock() {
@@ -168,7 +170,7 @@ impl Driver {
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
                 Err(TryLockError::WouldBlock) => return,
             };
-            let (_, chores) = self.run(&mut turn, Receive::No);
+            let (_, chores) = self.run(&mut turn, Receive::No, now);
             drop(turn);
             chores.run();
         }
@@ -212,6 +214,14 @@ impl Driver {
 }
 
 impl Interest {
+    fn of(link: &dyn Link) -> Self {
+        Interest {
+            readiness: link.readiness(),
+            #[cfg(unix)]
+            life: link.life(),
+        }
+    }
+
     /// What is waited on, if it is an event of this process.
     pub fn event(&self) -> Option<&Arc<crate::transport::Event>> {
         match &self.readiness {

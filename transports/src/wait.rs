@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use farcall_core::driver::{Driver, Host, Sleeper, Task};
 use farcall_core::{Error, Time};
-use rustix::time::{ClockId, clock_gettime};
 
+#[cfg(feature = "tokio")]
+mod clock;
 mod helper;
 mod poll;
 mod reactor;
@@ -17,17 +18,14 @@ mod thread;
 mod tokio;
 mod workers;
 
+#[cfg(feature = "tokio")]
+pub(crate) use clock::Pause;
 pub(crate) use thread::{Arrivals, Errand, Lifetime, Reactor};
 #[cfg(feature = "tokio")]
 pub(crate) use tokio::{ListenerWatch, Runtime, unblock};
 pub(crate) use workers::Workers;
 
-/// Nanoseconds on the monotonic clock.
-pub(crate) fn now() -> Time {
-    let now = clock_gettime(ClockId::Monotonic);
-    // The kernel counts from its start and gives neither part a sign.
-    Time::from_nanos(now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs())
-}
+pub(crate) use crate::sys::clock::now;
 
 /// Where the handlers of a driver live.
 pub(crate) enum Home {
