@@ -127,19 +127,8 @@ impl Driver {
 
     /// What to wait on; `None` once the link is gone.
     pub fn interest(&self) -> Option<Interest> {
-        self.outlook().map(|(interest, _)| interest)
-    }
-
-    /// What to wait on, and which news of it are wanted; `None` once the link is gone.
-    fn outlook(&self) -> Option<(Interest, Wants)> {
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let link = turn.link.as_ref()?;
-        let interest = Interest {
-            readiness: link.readiness(),
-            #[cfg(unix)]
-            life: link.life(),
-        };
-        Some((interest, Wants { read: !turn.paused, write: turn.blocked }))
+        turn.link.as_deref().map(Interest::of)
     }
 
     /// Which news of the link are wanted, after the last turn.
@@ -204,6 +193,15 @@ impl Driver {
 }
 
 impl Interest {
+    /// What a link is waited on by, as far as it is known by now.
+    fn of(link: &dyn Link) -> Self {
+        Interest {
+            readiness: link.readiness(),
+            #[cfg(unix)]
+            life: link.life(),
+        }
+    }
+
     /// What is waited on, if it is an event of this process.
     pub fn event(&self) -> Option<&Arc<crate::transport::Event>> {
         match &self.readiness {
