@@ -130,12 +130,7 @@ impl Driver {
         self.look(|turn| turn.link.as_deref().map(Interest::of))
     }
 
-    /// What to wait on, and how things stand before the first sleep; `None` once the link is gone.
-    fn outlook(self: &Arc<Self>) -> Option<(Interest, Standing)> {
-        self.look(|turn| turn.link.as_deref().map(Interest::of).map(|interest| (interest, turn.stand())))
-    }
-
-    /// How things stand before another sleep, for somebody who already listens to the link.
+    /// How things stand before a sleep, for somebody who already listens to the link.
     fn standing(self: &Arc<Self>) -> Standing {
         self.look(Turn::stand)
     }
@@ -214,6 +209,7 @@ impl Driver {
 }
 
 impl Interest {
+    /// What a link is waited on by, as far as it is known by now.
     fn of(link: &dyn Link) -> Self {
         Interest {
             readiness: link.readiness(),

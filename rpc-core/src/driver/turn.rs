@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
+use crate::driver::wait::Post;
 use crate::driver::{Driver, Home, Wants};
 use crate::error::{Code, Error, Fate, Gone};
 use crate::limits::{TURN_BYTES, TURN_FRAMES};
@@ -31,6 +32,8 @@ pub(super) struct Turn {
     pub(super) blocked: bool,
     pub(super) paused: bool,
     partial: bool,
+    /// For the thread that sits at the link; made when one first does.
+    pub(super) post: Option<Arc<Post>>,
     /// What was received asks for nothing to be sent.
     idle: bool,
 }
@@ -43,6 +46,7 @@ impl Turn {
             blocked: false,
             paused: false,
             partial: false,
+            post: None,
             idle: false,
         }
     }
@@ -123,6 +127,8 @@ impl Driver {
         if chores.ready
             && let Some(link) = &turn.link
         {
+            // With the hello has come what the kernel knows of the peer.
+            turn.post = None;
             *self.peer.lock().unwrap_or_else(PoisonError::into_inner) = link.peer();
         }
         (more, chores)
@@ -219,6 +225,7 @@ impl Driver {
         let accepted = turn.link.as_ref().map_or(0, |link| link.accepted());
         self.session.lose(error, accepted, chores);
         turn.link = None;
+        turn.post = None;
         turn.frames.clear();
         turn.blocked = false;
         self.rouse();

@@ -168,7 +168,7 @@ impl<C: Attach> Connect<C> {
         let host = Arc::clone(driver.host());
         host.block(&mut || {
             driver.flush();
-            ready = driver.wait_for(until, None, |session, waker| session.ready(waker));
+            ready = driver.wait_for(until, None, true, |session, waker| session.ready(waker));
         })?;
         plan.finish(driver, ready)
     }
