@@ -227,6 +227,7 @@ impl Outbox {
     fn write_gathered(&mut self, stream: &mut impl ByteStream) -> Result<Sent, LinkFault> {
         while self.waiting() > 0 {
             match retry(|| stream.write(&[IoSlice::new(&self.buf[self.start..])]))? {
+                Some(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
                 Some(written) => self.advance(written),
                 None => return Ok(Sent::WouldBlock),
             }
