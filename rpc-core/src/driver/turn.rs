@@ -112,7 +112,11 @@ impl Driver {
                     frames += 1;
                     bytes += frame.len();
                     if let Err(violation) = self.session.receive(frame, now, chores) {
-                        break Stopped::Ended(self.accuse(&mut **link, &violation.0));
+                        break Stopped::Ended(self.accuse(
+                            &mut **link,
+                            !turn.frames.is_empty(),
+                            &violation.0,
+                        ));
                     }
                 }
                 Ok(Received::WouldBlock) => break Stopped::Drained,
@@ -128,12 +132,15 @@ impl Driver {
         stopped
     }
 
-    /// Tells the peer which rule it broke, in one attempt, and says so.
-    fn accuse(&self, link: &mut dyn Link, rule: &str) -> Error {
+    /// Tells the peer which rule it broke, in one attempt, and says so. Not if frames wait for the link: none may
+    /// overtake another, or the link's count of accepted ones would name the wrong ones.
+    fn accuse(&self, link: &mut dyn Link, waiting: bool, rule: &str) -> Error {
         let error = Error::new(Code::ProtocolViolation, Fate::Unknown, rule);
         self.session.close(&error);
         let mut frames = VecDeque::new();
-        self.session.transmit(self.host.now(), TURN_BYTES, &mut frames);
+        if !waiting {
+            self.session.transmit(self.host.now(), TURN_BYTES, &mut frames);
+        }
         for frame in frames {
             let _ = link.send(OutFrame { head: frame.head.as_slice(), body: frame.body() });
         }
