@@ -267,7 +267,7 @@ impl CallsOut {
     }
 
     /// Takes out calls that will have no verdict, with what is known of them. `accepted`: frames that have left whole.
-    /// `last`: the last number that the peer says it took. `queued_only`: calls in flight stay.
+    /// `last`: the last number that the peer says it took.
     pub(super) fn take_lost(&mut self, accepted: u64, last: u64, scope: Scope) -> Vec<(Option<u32>, Fate)> {
         let mut lost = Vec::new();
         if scope == Scope::All {
@@ -275,12 +275,11 @@ impl CallsOut {
         }
         let doomed = |call: &CallOut| match (&call.phase, scope) {
             (Phase::Queued { .. }, _) => Some(Fate::NotSent),
-            (Phase::Removed, _) | (Phase::Sending, Scope::Untaken) => None,
+            (Phase::Removed, _) | (_, Scope::Queued) => None,
             (Phase::Sending, Scope::All) => Some(Fate::NotSent),
             (Phase::Sent { frame }, Scope::All) if *frame > accepted => Some(Fate::NotSent),
-            (Phase::Sent { .. }, _) if call.id > last => Some(Fate::NotExecuted),
+            (Phase::Sent { .. }, Scope::All) if call.id > last => Some(Fate::NotExecuted),
             (Phase::Sent { .. }, Scope::All) => Some(Fate::Unknown),
-            (Phase::Sent { .. }, Scope::Untaken) => None,
         };
         let keys: Vec<(usize, Fate)> =
             self.calls.iter().filter_map(|(key, call)| doomed(call).map(|fate| (key, fate))).collect();
@@ -303,8 +302,8 @@ impl CallsOut {
 /// Which calls are lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// Those that the peer will not take: queued ones and those after its last.
-    Untaken,
+    /// Those that have not begun to be sent. What has been sent gets its verdict, be it a refusal.
+    Queued,
     /// Every one.
     All,
 }

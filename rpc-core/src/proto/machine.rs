@@ -136,6 +136,11 @@ impl Machine {
     }
 
     /// Calls made from here that have no verdict, and those that wait for credit.
+    /// Nothing but a goodbye may go before the hello.
+    pub(super) fn has_said_hello(&self) -> bool {
+        self.config.role == Role::Connecting || self.peer.is_some()
+    }
+
     pub fn outstanding(&self) -> usize {
         self.calls_out.in_flight() + self.calls_out.queued()
     }

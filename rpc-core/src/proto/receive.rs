@@ -60,6 +60,9 @@ impl Machine {
             Role::Accepting => {
                 self.config.codec.clone_from(&hello.codec);
                 self.say_hello();
+                if self.draining {
+                    self.say_drain();
+                }
             }
             Role::Connecting if self.config.codec == hello.codec => {}
             Role::Connecting => {
@@ -240,12 +243,9 @@ impl Machine {
     fn handle_drain(&mut self, last: u64) -> Option<Event<'static>> {
         self.peer_drains = true;
         self.peer_last = last;
-        let error = Error::new(
-            Code::Draining,
-            Fate::NotExecuted,
-            "the server is shutting down and did not take the call",
-        );
-        self.lose(&error, 0, Scope::Untaken);
+        let text = "the server is shutting down and takes no new calls";
+        let error = Error::new(Code::Draining, Fate::NotSent, text);
+        self.lose(&error, 0, Scope::Queued);
         Some(Event::Draining)
     }
 

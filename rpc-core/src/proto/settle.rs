@@ -65,9 +65,15 @@ impl Machine {
     pub fn drain(&mut self) {
         if !self.draining && !self.closing {
             self.draining = true;
-            self.outbox.push_control(Head::new(Kind::Drain, self.calls_in.last()), Vec::new());
+            if self.has_said_hello() {
+                self.say_drain();
+            }
         }
     }
+    pub(super) fn say_drain(&mut self) {
+        self.outbox.push_control(Head::new(Kind::Drain, self.calls_in.last()), Vec::new());
+    }
+
 
     /// Says goodbye and why; nothing but this is sent any more. Calls without a verdict end with
     /// [`handle_link_lost`](Machine::handle_link_lost).
