@@ -96,6 +96,9 @@ pub(super) struct CallsOut {
     earliest: Option<Time>,
 }
 
+/// Removed calls that the queue may name besides as many as wait in it.
+const SLACK: usize = 64;
+
 /// Bits of a call number that name the place in the table of flights.
 const PLACE_BITS: u32 = 16;
 
@@ -121,6 +124,12 @@ impl CallsOut {
     /// Whether something could be handed out, given credit.
     pub(super) fn wants_to_send(&self, window: u32) -> bool {
         self.cutting.is_some() || (self.queued > 0 && self.flight.len() < window as usize)
+    }
+
+    /// Places taken in the tables, by calls or by their remains.
+    #[cfg(test)]
+    pub(super) fn places(&self) -> usize {
+        self.calls.len().max(self.queue.len())
     }
 
     pub(super) fn earliest(&self) -> Option<Time> {
@@ -201,6 +210,7 @@ impl CallsOut {
                 buffers::give(body);
                 call.phase = Phase::Removed;
                 self.queued -= 1;
+                self.tidy();
                 Left::NotSent
             }
             Phase::Sending => {
@@ -209,6 +219,21 @@ impl CallsOut {
                 Left::Abort(id)
             }
             Phase::Sent { .. } | Phase::Removed => Left::Cancel(id),
+        }
+    }
+
+    /// Forgets removed calls once they are most of the queue: without credit nobody else does.
+    fn tidy(&mut self) {
+        if self.queue.len() > 2 * self.queued + SLACK {
+            let calls = &mut self.calls;
+            self.queue.retain(|key| {
+                let stays =
+                    calls.get(*key as usize).is_some_and(|call| !matches!(call.phase, Phase::Removed));
+                if !stays {
+                    calls.try_remove(*key as usize);
+                }
+                stays
+            });
         }
     }
 
@@ -295,6 +320,7 @@ impl CallsOut {
                 self.forget(id);
             }
         }
+        self.tidy();
         lost
     }
 }
