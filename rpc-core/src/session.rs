@@ -186,9 +186,9 @@ impl Session {
         inner.armed
     }
 
-    /// Whether so many bytes of verdicts wait that nothing more may be read.
+    /// Whether so many bytes of answers wait that nothing more may be read.
     pub fn is_over_budget(&self) -> bool {
-        self.lock().machine.verdict_bytes() > SEND_BUDGET
+        self.lock().machine.answer_bytes() > SEND_BUDGET
     }
 
     /// Whether nothing waits to be sent.

@@ -128,10 +128,17 @@ impl Machine {
             }
             return self.take_call(head, options, Payload::Borrowed(payload), now);
         }
-        match self.calls_lane.add(head, options, payload, self.config.max_message)? {
+        let gathered = self.calls_lane.add(head, options, payload, self.config.max_message)?;
+        self.note_gathering();
+        match gathered {
             Some(Gathered { head, options, buf }) => self.take_call(head, options, Payload::Owned(buf), now),
             None => Ok(None),
         }
+    }
+
+    /// A message has begun to arrive, gone on, or come to its end.
+    fn note_gathering(&mut self) {
+        self.liveness.gathers(!self.calls_lane.is_empty() || !self.replies_lane.is_empty());
     }
 
     fn above_limit(&self, size: usize) -> Violation {
@@ -187,7 +194,10 @@ impl Machine {
             if payload.is_empty() {
                 self.liveness.idle()?;
             }
-            match self.replies_lane.add(head, Options::default(), payload, self.config.max_message)? {
+            let gathered =
+                self.replies_lane.add(head, Options::default(), payload, self.config.max_message)?;
+            self.note_gathering();
+            match gathered {
                 Some(gathered) => (gathered.head, Payload::Owned(gathered.buf)),
                 None => return Ok(None),
             }
@@ -202,7 +212,9 @@ impl Machine {
     fn handle_verdict<'a>(&mut self, id: u64, verdict: Verdict<'a>) -> Result<Option<Event<'a>>, Violation> {
         let token = self.calls_out.settle(id).ok_or_else(|| no_such_call(id))?;
         self.liveness.useful();
-        self.replies_lane.abort(id);
+        if self.replies_lane.abort(id) {
+            self.note_gathering();
+        }
         Ok(token.map(|token| Event::Verdict { token, verdict }))
     }
 
@@ -231,12 +243,13 @@ impl Machine {
         if !self.calls_lane.abort(id) {
             return Err("the end of a call that had not begun".into());
         }
+        self.note_gathering();
         self.liveness.idle().map(|()| None)
     }
 
     fn handle_ping(&mut self, token: u64) -> Result<Option<Event<'static>>, Violation> {
         self.liveness.idle()?;
-        self.outbox.push_control(Head::new(Kind::Pong, token), Vec::new());
+        self.outbox.push_pong(token);
         Ok(None)
     }
 
