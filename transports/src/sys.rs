@@ -1,5 +1,6 @@
 //! System calls that no safe crate offers, and what this kernel can do. The only room with unsafe code.
 
+pub(crate) mod clock;
 #[cfg(feature = "pipe")]
 pub(crate) mod inherited;
 #[cfg(any(feature = "unix", feature = "tcp"))]

@@ -3,12 +3,13 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::sync::Arc;
 
 use farcall_core::driver::{Driver, Host, Sleeper, Task};
 use farcall_core::{Error, Time};
 
+#[cfg(feature = "tokio")]
+mod clock;
 mod helper;
 mod poll;
 mod reactor;
@@ -17,17 +18,14 @@ mod thread;
 mod tokio;
 mod workers;
 
+#[cfg(feature = "tokio")]
+pub(crate) use clock::Pause;
 pub(crate) use thread::{Arrivals, Errand, Lifetime, Reactor};
 #[cfg(feature = "tokio")]
 pub(crate) use tokio::{ListenerWatch, Runtime, unblock};
 pub(crate) use workers::Workers;
 
-/// Nanoseconds since the first question, on the monotonic clock.
-pub(crate) fn now() -> Time {
-    static ORIGIN: OnceLock<Instant> = OnceLock::new();
-    let since = ORIGIN.get_or_init(Instant::now).elapsed();
-    Time::from_nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
-}
+pub(crate) use crate::sys::clock::now;
 
 /// Where the handlers of a driver live.
 pub(crate) enum Home {

@@ -31,11 +31,20 @@ pub(super) struct Turn {
     pub(super) blocked: bool,
     pub(super) paused: bool,
     partial: bool,
+    /// What was received asks for nothing to be sent.
+    idle: bool,
 }
 
 impl Turn {
     pub(super) fn new(link: Box<dyn Link>) -> Self {
-        Turn { link: Some(link), frames: VecDeque::new(), blocked: false, paused: false, partial: false }
+        Turn {
+            link: Some(link),
+            frames: VecDeque::new(),
+            blocked: false,
+            paused: false,
+            partial: false,
+            idle: false,
+        }
     }
 }
 
@@ -51,29 +60,29 @@ enum Stopped {
 impl Driver {
     /// One turn. `true`: there is more to receive, or somebody wanted a turn meanwhile.
     pub fn turn(self: &Arc<Self>, receive: Receive, may_dispatch: bool) -> bool {
-        self.wanted.store(false, Ordering::SeqCst);
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let (again, chores) = self.run(&mut turn, receive);
+        let now = self.host.now();
+        let (again, chores) = self.run(&mut turn, receive, now);
         drop(turn);
         chores.run();
-        if may_dispatch && self.dispatch() {
-            self.flush();
+        if may_dispatch && let Some(now) = self.dispatch(now) {
+            self.flush_at(now);
         }
         again || self.wanted.load(Ordering::SeqCst)
     }
 
     /// The part of a turn under the lock: whether there is more to receive, and the chores for when the lock is free.
-    pub(super) fn run(&self, turn: &mut Turn, receive: Receive) -> (bool, Chores) {
+    pub(super) fn run(&self, turn: &mut Turn, receive: Receive, now: Time) -> (bool, Chores) {
         let mut chores = Chores::take();
-        let now = self.host.now();
-        self.wanted.store(false, Ordering::SeqCst);
+        // Whoever asked for a turn has left before this something that this turn sends.
+        let asked = self.wanted.swap(false, Ordering::SeqCst);
+        turn.idle = false;
         let stopped = if receive == Receive::No {
             Stopped::Drained
         } else {
             self.receive(turn, receive, now, &mut chores)
         };
-        let sent = self.send(turn, now, &mut chores);
-        turn.paused = matches!(stopped, Stopped::Paused) && self.session.is_over_budget();
+        let sent = if turn.idle && !asked { Ok(()) } else { self.send(turn, now, &mut chores) };
         let more = matches!(stopped, Stopped::Budget | Stopped::Paused) && !turn.paused;
         let end = match (stopped, sent) {
             (Stopped::Ended(error), _) => Some(error),
@@ -98,11 +107,11 @@ impl Driver {
     }
 
     fn receive(&self, turn: &mut Turn, how: Receive, now: Time, chores: &mut Chores) -> Stopped {
-        if how == Receive::Yes && self.session.is_over_budget() {
+        if how == Receive::Yes && turn.paused {
             return Stopped::Paused;
         }
         let Some(link) = &mut turn.link else { return Stopped::Drained };
-        let (mut frames, mut bytes) = (0_usize, 0_usize);
+        let (mut frames, mut bytes, mut wanted) = (0_usize, 0_usize, false);
         let stopped = loop {
             if how == Receive::Yes && (frames >= TURN_FRAMES || bytes >= TURN_BYTES) {
                 break Stopped::Budget;
@@ -111,12 +120,12 @@ impl Driver {
                 Ok(Received::Frame(frame)) => {
                     frames += 1;
                     bytes += frame.len();
-                    if let Err(violation) = self.session.receive(frame, now, chores) {
-                        break Stopped::Ended(self.accuse(
-                            &mut **link,
-                            !turn.frames.is_empty(),
-                            &violation.0,
-                        ));
+                    match self.session.receive(frame, now, chores) {
+                        Ok(step) => wanted |= step,
+                        Err(violation) => {
+                            let waiting = !turn.frames.is_empty();
+                            break Stopped::Ended(self.accuse(&mut **link, waiting, &violation.0));
+                        }
                     }
                 }
                 Ok(Received::WouldBlock) => break Stopped::Drained,
@@ -124,6 +133,7 @@ impl Driver {
                 Err(fault) => break Stopped::Ended(self.fault(fault)),
             }
         };
+        turn.idle = frames > 0 && !wanted && !turn.blocked && turn.frames.is_empty();
         let partial = link.is_mid_frame();
         if partial || turn.partial {
             turn.partial = partial;
@@ -156,13 +166,12 @@ impl Driver {
         let Some(link) = &mut turn.link else { return Ok(()) };
         let before = link.accepted();
         let was_blocked = turn.blocked;
-        let mut blocked = false;
-        while !blocked {
+        let (mut blocked, mut watched, mut more) = (false, false, true);
+        while !blocked && (more || !turn.frames.is_empty()) {
             if turn.frames.is_empty() {
-                self.session.step(now, TURN_BYTES, &mut turn.frames, chores);
-                if turn.frames.is_empty() {
-                    break;
-                }
+                let step = self.session.step(now, TURN_BYTES, &mut turn.frames, chores);
+                (more, watched) = (step.more, step.watched);
+                turn.paused = step.over_budget;
             }
             while let Some(frame) = turn.frames.front() {
                 let out = OutFrame { head: frame.head.as_slice(), body: frame.body() };
@@ -183,7 +192,7 @@ impl Driver {
         if blocked != was_blocked {
             self.rouse();
         }
-        if !blocked && self.session.sent_all(chores) {
+        if !blocked && watched && self.session.sent_all(chores) {
             chores.end = Some(gone(Gone::LocalClose));
         }
         Ok(())
@@ -227,16 +236,17 @@ impl Driver {
         }
     }
 
-    /// Serves what waits, unless somebody does already. `true`: something was served.
-    pub(super) fn dispatch(self: &Arc<Self>) -> bool {
-        let Some(server) = &self.server else { return false };
-        if !self.session.begin_dispatch() {
-            return false;
+    /// Serves what waits, unless somebody does already. `Some`: something was served, and so late is it now.
+    pub(super) fn dispatch(self: &Arc<Self>, mut now: Time) -> Option<Time> {
+        let server = self.server.as_ref()?;
+        let mut incoming = self.session.begin_dispatch()?;
+        loop {
+            now = server.dispatch(self, incoming, now);
+            match self.session.next_request() {
+                Some(next) => incoming = next,
+                None => return Some(now),
+            }
         }
-        while let Some(incoming) = self.session.next_request() {
-            server.dispatch(self, incoming);
-        }
-        true
     }
 
     /// Whether whoever does a turn may also dispatch.

@@ -7,7 +7,7 @@ use std::task::{Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
-use crate::driver::{Driver, Interest, Receive, Sleeper};
+use crate::driver::{Driver, Interest, Receive, Sleeper, Wants};
 use crate::error::{Code, Error, Fate};
 use crate::limits::NESTED_DEPTH;
 use crate::session::{Incoming, Outcome, Seat, Settled};
@@ -51,7 +51,12 @@ impl Parker {
         drop(before);
     }
 
-    /// Runs `sleep` unless somebody has woken this thread since it last slept.
+    /// Forgets what has woken this thread so far. Whoever waits looks at everything it waits for after this.
+    fn forget(&self) {
+        self.notified.store(false, Ordering::SeqCst);
+    }
+
+    /// Runs `sleep` unless somebody has woken this thread since [`forget`](Self::forget).
     ///
     /// The sleeper says that it sleeps and then looks for a notice; the waker leaves a notice and then looks whether
     /// anybody sleeps. All four are sequentially consistent, so at least one of them sees the other.
@@ -59,7 +64,6 @@ impl Parker {
         self.asleep.store(true, Ordering::SeqCst);
         let slept = if self.notified.load(Ordering::SeqCst) { None } else { Some(sleep()) };
         self.asleep.store(false, Ordering::SeqCst);
-        self.notified.store(false, Ordering::SeqCst);
         slept
     }
 }
@@ -81,28 +85,41 @@ impl Wake for Parker {
     }
 }
 
+/// Gives the waker of the current thread, for a call that this thread is going to wait for.
+pub fn with_thread_waker<T>(f: impl FnOnce(&Waker) -> T) -> T {
+    PARKER.with(|(_, waker)| f(waker))
+}
+
 /// Sitting at the link: the sleeper, what to wait on, and the duties of whoever sits.
 struct Sitting<'a> {
     driver: &'a Arc<Driver>,
     parker: &'a Arc<Parker>,
     sleeper: Arc<dyn Sleeper>,
     interest: Interest,
+    /// What the first sleep needs to know; later ones ask again.
+    first: Option<(Wants, Option<Time>)>,
     ticket: Option<usize>,
 }
 
 impl<'a> Sitting<'a> {
     /// `None`: the link is gone, or the system has no descriptor left to sleep on.
-    fn begin(driver: &'a Arc<Driver>, parker: &'a Arc<Parker>, waker: &Waker) -> Option<Self> {
+    fn begin(
+        driver: &'a Arc<Driver>,
+        parker: &'a Arc<Parker>,
+        waker: &Waker,
+        due: Option<Time>,
+    ) -> Option<Self> {
         let sleeper = driver.sleeper().ok()?;
-        let interest = driver.interest()?;
+        let (interest, wants) = driver.outlook()?;
         parker.set_seat(Some(Arc::clone(&sleeper)));
         let ticket = interest.event().map(|event| event.subscribe(waker.clone()));
-        Some(Sitting { driver, parker, sleeper, interest, ticket })
+        Some(Sitting { driver, parker, sleeper, interest, first: Some((wants, due)), ticket })
     }
 
     fn sleep(&mut self, until: Time) {
-        let until = self.driver.session().arm().map_or(until, |due| due.min(until));
-        let wants = self.driver.wants();
+        let now = || (self.driver.wants(), self.driver.session().arm());
+        let (wants, due) = self.first.take().unwrap_or_else(now);
+        let until = due.map_or(until, |due| due.min(until));
         match self.parker.sleep(|| self.sleeper.park(&self.interest, wants, until)) {
             None | Some(Ok(false)) => {}
             Some(Ok(true)) => self.driver.peer_exited(),
@@ -162,16 +179,17 @@ impl Driver {
             let mut sitting: Option<Sitting<'_>> = None;
             let mut benched = false;
             let result = loop {
+                parker.forget();
                 if let Some(result) = done(&self.session, waker) {
                     break Some(result);
                 }
-                if self.host.now() >= until {
+                if until != Time::NEVER && self.host.now() >= until {
                     break None;
                 }
-                if sitting.is_none() && self.session.ended().is_none() {
+                if sitting.is_none() {
                     match self.session.sit(parker.id, waker) {
-                        Seat::Taken => {
-                            sitting = Sitting::begin(self, parker, waker);
+                        Seat::Taken(due) => {
+                            sitting = Sitting::begin(self, parker, waker, due);
                             if sitting.is_none() {
                                 self.give_up_seat();
                             }
@@ -234,7 +252,7 @@ impl Driver {
                 continue;
             }
             NESTED.set(depth + 1);
-            server.dispatch(self, Incoming::Call(request));
+            server.dispatch(self, Incoming::Call(request), self.host.now());
             NESTED.set(depth);
         }
         if served {

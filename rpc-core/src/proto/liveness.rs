@@ -81,9 +81,10 @@ impl Liveness {
         Ok(())
     }
 
-    /// The frame just heard was part of a message; whether the rest of one is missing.
-    pub(super) fn gathers(&mut self, missing: bool) {
+    /// The frame just heard was part of a message; whether the rest of one is missing. By when it must go on.
+    pub(super) fn gathers(&mut self, missing: bool) -> Option<Time> {
         self.gathering_since = missing.then_some(self.heard);
+        self.gathering_since.map(|since| since + FRAME_PROGRESS)
     }
 
     /// How the link stands after a turn.

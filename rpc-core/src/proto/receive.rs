@@ -138,7 +138,10 @@ impl Machine {
 
     /// A message has begun to arrive, gone on, or come to its end.
     fn note_gathering(&mut self) {
-        self.liveness.gathers(!self.calls_lane.is_empty() || !self.replies_lane.is_empty());
+        if let Some(by) = self.liveness.gathers(!self.calls_lane.is_empty() || !self.replies_lane.is_empty())
+        {
+            self.hasten(by);
+        }
     }
 
     fn above_limit(&self, size: usize) -> Violation {
@@ -177,6 +180,7 @@ impl Machine {
             return Ok(None);
         }
         let deadline = now + left;
+        self.hasten(deadline);
         let key = self.calls_in.add(head.call, deadline);
         let Head { object, method, .. } = head;
         Ok(Some(Event::Request { key, object, method, deadline, cause: options.cause, payload }))

@@ -21,6 +21,7 @@ impl Machine {
             Some(Due::Dead(error)) => self.events.push_back(Event::Closed(error)),
             None => {}
         }
+        self.plan();
     }
 
     fn expire_calls(&mut self, now: Time) {
@@ -53,6 +54,9 @@ impl Machine {
     /// How the link stands after a turn: bytes that do not leave, a message that has come in part.
     pub fn note_link(&mut self, now: Time, blocked: bool, partial: bool) {
         self.liveness.note(now, blocked, partial);
+        if blocked || partial {
+            self.plan();
+        }
     }
 
     /// Bytes have left.

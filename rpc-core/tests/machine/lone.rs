@@ -145,6 +145,12 @@ impl Lone {
         self.events()
     }
 
+    /// What is due next, once nothing is due now.
+    pub(crate) fn due(&mut self) -> Option<Time> {
+        assert_eq!(self.passes(Duration::ZERO), []);
+        self.machine.poll_timeout()
+    }
+
     /// Everything that the machine wants to send.
     pub(crate) fn says(&mut self) -> Vec<Said> {
         let mut frames = VecDeque::new();

@@ -37,7 +37,7 @@ fn a_hostile_deadline_is_cut_to_the_longest() {
         let mut lone = Lone::serving();
         lone.now = Time::from_nanos(u64::MAX / 2);
         assert!(matches!(lone.hears(&due(left))[..], [Told::Request(..)]));
-        assert_eq!(lone.machine.poll_timeout(), Some(lone.now + MAX_DEADLINE));
+        assert_eq!(lone.due(), Some(lone.now + MAX_DEADLINE));
         lone.passes(MAX_DEADLINE);
         assert_eq!(lone.says_kinds(), [Kind::Error]);
     }
@@ -51,7 +51,7 @@ fn a_hostile_deadline_is_cut_to_the_longest() {
 fn a_call_without_deadline_gets_the_longest() {
     let mut lone = Lone::serving();
     lone.serves(1);
-    assert_eq!(lone.machine.poll_timeout(), Some(lone.now + MAX_DEADLINE));
+    assert_eq!(lone.due(), Some(lone.now + MAX_DEADLINE));
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_handler_past_its_deadline_is_stopped_and_says_started() {
 #[test]
 fn a_peer_that_says_no_hello_is_given_up() {
     let mut lone = Lone::of(config(Role::Accepting));
-    assert_eq!(lone.machine.poll_timeout(), Some(Time::default() + HANDSHAKE));
+    assert_eq!(lone.due(), Some(Time::default() + HANDSHAKE));
     assert_eq!(lone.passes(HANDSHAKE - MOMENT), []);
     assert_eq!(closed_by(&lone.passes(MOMENT)), Code::PeerGone(Gone::ReadStall));
 }

@@ -97,7 +97,7 @@ impl End for Driven {
 
     fn start(&mut self, start: Start) -> Result<(), Error> {
         let Start { tag, body, deadline, cause } = start;
-        let parts = CallParts { object: 1, method: 0, body, deadline, cause };
+        let parts = CallParts { object: 1, method: 0, body, now: self.host.now(), deadline, cause };
         let started = self.session().start(parts, None)?;
         self.pending.insert(tag, started.token);
         Ok(())
@@ -136,23 +136,22 @@ impl End for Driven {
     }
 
     fn next_request(&mut self) -> Option<Asked> {
-        if !self.dispatching {
-            self.dispatching = self.session().begin_dispatch();
-        }
-        while self.dispatching {
-            match self.session().next_request() {
-                Some(Incoming::Call(request)) => {
-                    return Some(Asked { key: request.key, body: request.body });
-                }
-                Some(Incoming::Open(object, open)) => {
+        loop {
+            let incoming = if self.dispatching {
+                self.session().next_request()
+            } else {
+                self.session().begin_dispatch()
+            };
+            self.dispatching = incoming.is_some();
+            match incoming? {
+                Incoming::Call(request) => return Some(Asked { key: request.key, body: request.body }),
+                Incoming::Open(object, open) => {
                     let answers = open.methods.iter().map(|_| Answer::Served).collect();
                     let opened = Opened { known: true, answers, text: String::new() };
                     self.session().answer_open(object, &opened);
                 }
-                None => self.dispatching = false,
             }
         }
-        None
     }
 
     fn stage(&self, key: InKey) -> Option<Stage> {
