@@ -300,7 +300,11 @@ impl<E: End> World<E> {
                 self.turn(side);
             }
             assert_eq!(self.ends[side].outstanding().unwrap_or(0), 0, "calls outstanding without a link");
-            assert_eq!(self.journal.waiting(side), [], "callers wait although the link is gone");
+            assert_eq!(
+                self.journal.waiting(side),
+                Vec::<u64>::new(),
+                "callers wait although the link is gone"
+            );
             for (key, tag) in std::mem::take(&mut self.running[side]) {
                 let stage = self.ends[side].stage(key);
                 assert!(!matches!(stage, Some(Stage::Waiting | Stage::Running)), "call {tag} runs on");
@@ -335,7 +339,7 @@ impl<E: End> World<E> {
             if self.ends[side].over().is_none() && self.ends[1 - side].over().is_none() {
                 assert_eq!(self.ends[side].outstanding().unwrap_or(0), 0, "credit was lost");
                 assert_eq!(self.ends[side].serving(), 0, "a verdict was lost");
-                assert_eq!(self.journal.waiting(side), [], "a caller waits for ever");
+                assert_eq!(self.journal.waiting(side), Vec::<u64>::new(), "a caller waits for ever");
             }
         }
     }
