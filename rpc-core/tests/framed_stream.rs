@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, IoSlice};
 use std::sync::Arc;
 
+use farcall_core::testkit::Wires;
 use farcall_core::transport::{ByteStream, Event, Framed, Link, LinkFault, OutFrame, Peer, Readiness};
 
 /// A stream that takes nothing and does not say why.
@@ -35,4 +36,16 @@ fn a_write_that_takes_nothing_is_an_error_and_no_endless_loop() {
         other => panic!("{other:?}"),
     }
     assert_eq!(link.accepted(), 0);
+}
+
+#[test]
+fn the_preface_goes_before_the_first_frame_be_it_large_or_small() {
+    for size in [0, 60_000] {
+        let wires = Wires::new();
+        let mut link = Framed::connecting(wires.stream(0));
+        link.send(OutFrame { head: b"head", body: &vec![7; size] }).unwrap();
+        link.flush().unwrap();
+        assert_eq!(wires.tape(0)[..8], *b"\xFARCALL\n\x01", "{size} bytes");
+        assert_eq!(wires.tape(0).len(), 8 + 4 + 4 + size);
+    }
 }

@@ -91,6 +91,7 @@ impl<S: ByteStream> Framed<S> {
 
 impl<S: ByteStream> Link for Framed<S> {
     fn send(&mut self, frame: OutFrame<'_>) -> Result<Sent, LinkFault> {
+        self.outbox.greet();
         if self.outbox.waiting() + frame.size() > GATHER
             && self.outbox.write(&mut self.stream, None)? == Sent::WouldBlock
         {
@@ -177,7 +178,6 @@ impl Outbox {
 
     fn gather(&mut self, frame: OutFrame<'_>) {
         self.make_room();
-        self.greet();
         self.buf.extend_from_slice(&prefix(frame));
         self.buf.extend_from_slice(frame.head);
         self.buf.extend_from_slice(frame.body);
@@ -187,6 +187,7 @@ impl Outbox {
     /// The preface goes before the first frame.
     fn greet(&mut self) {
         if self.written == 0 && self.waiting() == 0 {
+            self.make_room();
             self.buf.extend_from_slice(&PREFACE);
         }
     }
