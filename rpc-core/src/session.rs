@@ -34,7 +34,7 @@ pub use waiters::{Settled, Started};
 pub struct Step {
     /// There is more to send.
     pub more: bool,
-    /// So many bytes of verdicts wait that nothing more may be read.
+    /// So many bytes of answers wait that nothing more may be read.
     pub over_budget: bool,
     /// Somebody waits for [`Session::sent_all`].
     pub watched: bool,
@@ -115,7 +115,7 @@ impl Session {
         }
         Step {
             more: inner.machine.poll_transmit(now, budget, frames),
-            over_budget: inner.machine.verdict_bytes() > SEND_BUDGET,
+            over_budget: inner.machine.answer_bytes() > SEND_BUDGET,
             watched: !inner.watchers.is_empty() || inner.machine.is_closing(),
         }
     }

@@ -150,7 +150,10 @@ impl Driver {
                     bytes += frame.len();
                     match self.session.receive(frame, now, chores) {
                         Ok(step) => wanted |= step,
-                        Err(violation) => break Stopped::Ended(self.accuse(&mut **link, &violation.0)),
+                        Err(violation) => {
+                            let waiting = !turn.frames.is_empty();
+                            break Stopped::Ended(self.accuse(&mut **link, waiting, &violation.0));
+                        }
                     }
                 }
                 Ok(Received::WouldBlock) => break Stopped::Drained,
@@ -167,12 +170,15 @@ impl Driver {
         stopped
     }
 
-    /// Tells the peer which rule it broke, in one attempt, and says so.
-    fn accuse(&self, link: &mut dyn Link, rule: &str) -> Error {
+    /// Tells the peer which rule it broke, in one attempt, and says so. Not if frames wait for the link: none may
+    /// overtake another, or the link's count of accepted ones would name the wrong ones.
+    fn accuse(&self, link: &mut dyn Link, waiting: bool, rule: &str) -> Error {
         let error = Error::new(Code::ProtocolViolation, Fate::Unknown, rule);
         self.session.close(&error);
         let mut frames = VecDeque::new();
-        self.session.transmit(self.host.now(), TURN_BYTES, &mut frames);
+        if !waiting {
+            self.session.transmit(self.host.now(), TURN_BYTES, &mut frames);
+        }
         for frame in frames {
             let _ = link.send(OutFrame { head: frame.head.as_slice(), body: frame.body() });
         }

@@ -94,6 +94,7 @@ impl<S: ByteStream> Framed<S> {
 
 impl<S: ByteStream> Link for Framed<S> {
     fn send(&mut self, frame: OutFrame<'_>) -> Result<Sent, LinkFault> {
+        self.outbox.greet();
         if self.outbox.waiting() + frame.size() > GATHER
             && self.outbox.write(&mut self.stream, None)? == Sent::WouldBlock
         {
@@ -180,7 +181,6 @@ impl Outbox {
 
     fn gather(&mut self, frame: OutFrame<'_>) {
         self.make_room();
-        self.greet();
         self.buf.extend_from_slice(&prefix(frame));
         self.buf.extend_from_slice(frame.head);
         self.buf.extend_from_slice(frame.body);
@@ -190,6 +190,7 @@ impl Outbox {
     /// The preface goes before the first frame.
     fn greet(&mut self) {
         if self.written == 0 && self.waiting() == 0 {
+            self.make_room();
             self.buf.extend_from_slice(&PREFACE);
         }
     }
@@ -238,6 +239,7 @@ impl Outbox {
     fn write_gathered(&mut self, stream: &mut impl ByteStream) -> Result<Sent, LinkFault> {
         while self.waiting() > 0 {
             match retry(|| stream.write(&[IoSlice::new(&self.buf[self.start..])]))? {
+                Some(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
                 Some(written) => self.advance(written),
                 None => return Ok(Sent::WouldBlock),
             }
