@@ -3,7 +3,6 @@
 mod client;
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::os::fd::{AsFd as _, IntoRawFd as _};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -13,7 +12,6 @@ use tokio::runtime::{Builder, Runtime};
 use crate::case::{Case, Style, Waiting, Wire};
 use crate::measure::Sample;
 use crate::peer::{Part, Peer, Role};
-use crate::raw::ends;
 
 /// What the server process answers.
 #[::farcall::service]
@@ -54,11 +52,7 @@ pub(crate) fn call(case: Case, server_core: Option<usize>, slice: Duration) -> i
 
 /// The server of a Farcall case: answers until the client goes or kills it.
 pub(crate) fn serve(part: &Part, case: Case) -> io::Result<()> {
-    let url = match (&part.url, case.wire) {
-        (Some(url), _) => url.clone(),
-        (None, Wire::Pipe) => inherited_pipes()?,
-        (None, _) => String::from("stdio:"),
-    };
+    let url = part.url.clone().unwrap_or_else(|| String::from("stdio:"));
     let url = format!("{url}{}", policy(case.waiting, &url));
     match case.style {
         Style::Wait => {
@@ -85,13 +79,6 @@ fn policy(waiting: Waiting, url: &str) -> String {
         Waiting::Park => String::new(),
         other => format!("{}wait={}", if url.contains('?') { '&' } else { '?' }, other.word()),
     }
-}
-
-/// The pipes that the client put where a child's stdin and stdout are.
-fn inherited_pipes() -> io::Result<String> {
-    let requests = io::stdin().as_fd().try_clone_to_owned()?;
-    let replies = io::stdout().as_fd().try_clone_to_owned()?;
-    Ok(format!("fd:{},{}", requests.into_raw_fd(), replies.into_raw_fd()))
 }
 
 /// Tells the client where the server listens, on wires that have an address.
@@ -129,10 +116,9 @@ impl Meeting {
                 Ok(Self { url, _server: None })
             }
             Wire::Pipe => {
-                let (ours, theirs) = ends::pair(Wire::Pipe)?;
-                let server = Peer::start(&part, Stdio::from(theirs.input), Stdio::from(theirs.output))?;
-                let url = format!("fd:{},{}", ours.input.into_raw_fd(), ours.output.into_raw_fd());
-                Ok(Self { url, _server: Some(server) })
+                let (ours, theirs) = ::farcall::pipe_pair().map_err(io::Error::other)?;
+                let server = Peer::start_with_pipes(&part, theirs)?;
+                Ok(Self { url: ours.into_url(), _server: Some(server) })
             }
             Wire::CacheLine => Err(io::Error::other("no calls go over a single cache line")),
         }

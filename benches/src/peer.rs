@@ -85,11 +85,21 @@ pub(crate) struct Peer {
 impl Peer {
     /// Starts this program again to play that part.
     pub(crate) fn start(part: &Part, stdin: Stdio, stdout: Stdio) -> io::Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .args(part.arguments())
-            .stdin(stdin)
-            .stdout(stdout)
-            .spawn()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(part.arguments());
+        Self::start_command(command, stdin, stdout)
+    }
+
+    /// The same for a child that inherits this end of a pair of pipes and is told its URL.
+    pub(crate) fn start_with_pipes(part: &Part, end: ::farcall::PipeEnd) -> io::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        let url = end.inherit(&mut command);
+        command.args(Part { url: Some(url), ..part.clone() }.arguments());
+        Self::start_command(command, Stdio::null(), Stdio::null())
+    }
+
+    fn start_command(mut command: Command, stdin: Stdio, stdout: Stdio) -> io::Result<Self> {
+        let mut child = command.stdin(stdin).stdout(stdout).spawn()?;
         let pid = Pid::from_child(&child);
         match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(life) => Ok(Self { child, pid, life }),

@@ -89,11 +89,25 @@ impl Chores {
 
     /// Does them; no lock may be held.
     pub fn run(mut self) {
+        if self.wakers.capacity() == 0 {
+            return;
+        }
         for waker in self.wakers.drain(..) {
             waker.wake();
         }
         let _ = SPARE.try_with(|spare| spare.set(self.wakers));
     }
+}
+
+/// How things stand after a [`Session::step`].
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// There is more to send.
+    pub more: bool,
+    /// So many bytes of verdicts wait that nothing more may be read.
+    pub over_budget: bool,
+    /// Somebody waits for [`Session::sent_all`].
+    pub watched: bool,
 }
 
 /// A connection's state, shared by everyone who uses it.
@@ -156,13 +170,23 @@ impl Session {
     }
 
     /// Time has passed, and frames are taken to be sent.
-    pub fn step(&self, now: Time, budget: usize, frames: &mut VecDeque<Outgoing>, chores: &mut Chores) {
+    pub fn step(
+        &self,
+        now: Time,
+        budget: usize,
+        frames: &mut VecDeque<Outgoing>,
+        chores: &mut Chores,
+    ) -> Step {
         let mut inner = self.lock();
         if inner.machine.poll_timeout().is_some_and(|due| due <= now) {
             inner.machine.handle_timeout(now);
             inner.absorb_events(chores);
         }
-        inner.machine.poll_transmit(now, budget, frames);
+        Step {
+            more: inner.machine.poll_transmit(now, budget, frames),
+            over_budget: inner.machine.verdict_bytes() > SEND_BUDGET,
+            watched: !inner.watchers.is_empty() || inner.machine.is_closing(),
+        }
     }
 
     /// Takes frames to be sent.
@@ -184,11 +208,6 @@ impl Session {
         let mut inner = self.lock();
         inner.armed = inner.machine.poll_timeout();
         inner.armed
-    }
-
-    /// Whether so many bytes of verdicts wait that nothing more may be read.
-    pub fn is_over_budget(&self) -> bool {
-        self.lock().machine.verdict_bytes() > SEND_BUDGET
     }
 
     /// Whether nothing waits to be sent.

@@ -18,7 +18,6 @@ compile_error!(
 
 mod face;
 mod query;
-mod refusal;
 mod registry;
 mod sys;
 mod url;
@@ -34,6 +33,8 @@ mod exec;
 mod mem;
 #[cfg(feature = "pipe")]
 mod pipe;
+#[cfg(any(feature = "unix", feature = "tcp", feature = "pipe"))]
+mod refusal;
 #[cfg(feature = "pipe")]
 mod single;
 #[cfg(feature = "pipe")]
@@ -49,3 +50,8 @@ pub use pipe::{PipeEnd, pipe_pair};
 pub use query::Query;
 pub use registry::{Scheme, register};
 pub use url::Url;
+
+/// Links by URL, below sessions and calls: for wires that wrap others, and for suites that test a wire.
+pub mod links {
+    pub use crate::registry::{connect, listen, may_block};
+}

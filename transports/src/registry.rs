@@ -13,7 +13,7 @@ use crate::url::Url;
 /// **Implementers**: take every option you know from `query`, call [`Query::finish`] before the first effect, and never
 /// block, except for a name lookup that [`may_block`](Scheme::may_block) has announced. Errors name the URL and the remedy.
 ///
-/// **Callers** go through [`connect`](crate::connect) and [`listen`](crate::listen).
+/// **Callers** go through [`connect`](crate::links::connect) and [`listen`](crate::links::listen).
 pub trait Scheme: Send + Sync {
     /// The scheme, in lower case.
     fn name(&self) -> &'static str;
@@ -91,7 +91,7 @@ pub fn register(scheme: Arc<dyn Scheme>) -> Result<(), Error> {
 ///
 /// # Errors
 /// `InvalidConfig` for an unknown scheme or a wrong option; otherwise what the wire says.
-pub(crate) fn connect(url: &Url, query: &mut Query) -> Result<Box<dyn Link>, Error> {
+pub fn connect(url: &Url, query: &mut Query) -> Result<Box<dyn Link>, Error> {
     let link = with_scheme(url, |scheme| scheme.connect(url, query))??;
     query.finish()?;
     Ok(link)
@@ -101,14 +101,14 @@ pub(crate) fn connect(url: &Url, query: &mut Query) -> Result<Box<dyn Link>, Err
 ///
 /// # Errors
 /// `InvalidConfig` for an unknown scheme or a wrong option; otherwise what the wire says.
-pub(crate) fn listen(url: &Url, query: &mut Query) -> Result<Box<dyn Listener>, Error> {
+pub fn listen(url: &Url, query: &mut Query) -> Result<Box<dyn Listener>, Error> {
     let listener = with_scheme(url, |scheme| scheme.listen(url, query))??;
     query.finish()?;
     Ok(listener)
 }
 
 /// Whether [`connect`] or [`listen`] may block for this URL (a name lookup, the start of a program).
-pub(crate) fn may_block(url: &Url) -> bool {
+pub fn may_block(url: &Url) -> bool {
     with_scheme(url, |scheme| scheme.may_block(url)).unwrap_or(false)
 }
 

@@ -236,7 +236,6 @@ impl ByteStream for UnixStream {
 
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::default();
-        capabilities.descriptors = true;
         capabilities.identity = true;
         capabilities
     }

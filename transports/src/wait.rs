@@ -3,8 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::sync::Arc;
 
 use farcall_core::driver::{Driver, Host, Sleeper, Task};
 use farcall_core::{Error, Time};
@@ -22,12 +21,7 @@ pub(crate) use thread::{Arrivals, Errand, Lifetime, Reactor};
 pub(crate) use tokio::{ListenerWatch, Runtime, unblock};
 pub(crate) use workers::Workers;
 
-/// Nanoseconds since the first question, on the monotonic clock.
-pub(crate) fn now() -> Time {
-    static ORIGIN: OnceLock<Instant> = OnceLock::new();
-    let since = ORIGIN.get_or_init(Instant::now).elapsed();
-    Time::from_nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
-}
+pub(crate) use crate::sys::clock::now;
 
 /// Where the handlers of a driver live.
 pub(crate) enum Home {

@@ -73,7 +73,6 @@ impl Driver {
             self.receive(turn, receive, now, &mut chores)
         };
         let sent = self.send(turn, now, &mut chores);
-        turn.paused = matches!(stopped, Stopped::Paused) && self.session.is_over_budget();
         let more = matches!(stopped, Stopped::Budget | Stopped::Paused) && !turn.paused;
         let end = match (stopped, sent) {
             (Stopped::Ended(error), _) => Some(error),
@@ -98,7 +97,7 @@ impl Driver {
     }
 
     fn receive(&self, turn: &mut Turn, how: Receive, now: Time, chores: &mut Chores) -> Stopped {
-        if how == Receive::Yes && self.session.is_over_budget() {
+        if how == Receive::Yes && turn.paused {
             return Stopped::Paused;
         }
         let Some(link) = &mut turn.link else { return Stopped::Drained };
@@ -149,13 +148,12 @@ impl Driver {
         let Some(link) = &mut turn.link else { return Ok(()) };
         let before = link.accepted();
         let was_blocked = turn.blocked;
-        let mut blocked = false;
-        while !blocked {
+        let (mut blocked, mut watched, mut more) = (false, false, true);
+        while !blocked && (more || !turn.frames.is_empty()) {
             if turn.frames.is_empty() {
-                self.session.step(now, TURN_BYTES, &mut turn.frames, chores);
-                if turn.frames.is_empty() {
-                    break;
-                }
+                let step = self.session.step(now, TURN_BYTES, &mut turn.frames, chores);
+                (more, watched) = (step.more, step.watched);
+                turn.paused = step.over_budget;
             }
             while let Some(frame) = turn.frames.front() {
                 let out = OutFrame { head: frame.head.as_slice(), body: frame.body() };
@@ -176,7 +174,7 @@ impl Driver {
         if blocked != was_blocked {
             self.rouse();
         }
-        if !blocked && self.session.sent_all(chores) {
+        if !blocked && watched && self.session.sent_all(chores) {
             chores.end = Some(gone(Gone::LocalClose));
         }
         Ok(())

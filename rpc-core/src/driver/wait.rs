@@ -51,7 +51,12 @@ impl Parker {
         drop(before);
     }
 
-    /// Runs `sleep` unless somebody has woken this thread since it last slept.
+    /// Forgets what has woken this thread so far. Whoever waits looks at everything it waits for after this.
+    fn forget(&self) {
+        self.notified.store(false, Ordering::SeqCst);
+    }
+
+    /// Runs `sleep` unless somebody has woken this thread since [`forget`](Self::forget).
     ///
     /// The sleeper says that it sleeps and then looks for a notice; the waker leaves a notice and then looks whether
     /// anybody sleeps. All four are sequentially consistent, so at least one of them sees the other.
@@ -59,7 +64,6 @@ impl Parker {
         self.asleep.store(true, Ordering::SeqCst);
         let slept = if self.notified.load(Ordering::SeqCst) { None } else { Some(sleep()) };
         self.asleep.store(false, Ordering::SeqCst);
-        self.notified.store(false, Ordering::SeqCst);
         slept
     }
 }
@@ -162,10 +166,11 @@ impl Driver {
             let mut sitting: Option<Sitting<'_>> = None;
             let mut benched = false;
             let result = loop {
+                parker.forget();
                 if let Some(result) = done(&self.session, waker) {
                     break Some(result);
                 }
-                if self.host.now() >= until {
+                if until != Time::NEVER && self.host.now() >= until {
                     break None;
                 }
                 if sitting.is_none() && self.session.ended().is_none() {

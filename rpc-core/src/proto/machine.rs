@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::error::{Code, Error, Fate};
-use crate::limits::{MAX_FRAGMENT, MAX_OBJECTS};
+use crate::limits::{HANDSHAKE, MAX_FRAGMENT, MAX_OBJECTS, PING_AFTER};
 use crate::proto::assembly::Lane;
 use crate::proto::calls_in::CallsIn;
 use crate::proto::calls_out::CallsOut;
@@ -84,6 +84,8 @@ pub struct Machine {
     pub(super) peer_drains: bool,
     pub(super) draining: bool,
     pub(super) closing: bool,
+    /// Nothing is due before this; recomputed when it has come.
+    due: Time,
     handed_out: u64,
 }
 
@@ -106,6 +108,7 @@ impl Machine {
             peer_drains: false,
             draining: false,
             closing: false,
+            due: now + HANDSHAKE,
             handed_out: 0,
         };
         if machine.config.role == Role::Connecting {
@@ -199,7 +202,10 @@ impl Machine {
     pub fn call(&mut self, call: NewCall) -> Result<OutKey, (Error, NewCall)> {
         match self.check_call(&call) {
             Some(error) => Err((error, call)),
-            None => Ok(self.calls_out.add(call)),
+            None => {
+                self.hasten(call.deadline);
+                Ok(self.calls_out.add(call))
+            }
         }
     }
 
@@ -323,11 +329,11 @@ impl Machine {
         self.outbox.push_verdict(kind, Flags::NONE, key.id(), payload);
     }
 
-    /// Moves frames to be sent, about `budget` bytes of them, to the end of `frames`.
-    pub fn poll_transmit(&mut self, now: Time, budget: usize, frames: &mut VecDeque<Outgoing>) {
+    /// Moves frames to be sent, about `budget` bytes of them, to the end of `frames`. `true`: there is more.
+    pub fn poll_transmit(&mut self, now: Time, budget: usize, frames: &mut VecDeque<Outgoing>) -> bool {
         let mut bytes = 0;
         while bytes < budget {
-            let Some(frame) = self.next_frame(now) else { break };
+            let Some(frame) = self.next_frame(now) else { return false };
             bytes += frame.head.as_slice().len() + frame.body().len();
             self.handed_out += 1;
             frames.push_back(frame);
@@ -338,6 +344,7 @@ impl Machine {
                 frames.push_back(frame);
             }
         }
+        true
     }
 
     fn next_frame(&mut self, now: Time) -> Option<Outgoing> {
@@ -354,6 +361,9 @@ impl Machine {
         let window = self.peer.as_ref()?.window;
         if self.calls_out.in_flight() == 0 && self.calls_out.queued() > 0 {
             self.liveness.expects(now);
+            if self.config.needs_ping {
+                self.hasten(now + PING_AFTER);
+            }
         }
         self.calls_out.pop(now, window, self.handed_out + 1)
     }
@@ -366,11 +376,21 @@ impl Machine {
         }
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) has to be called at the latest.
+    /// When [`handle_timeout`](Self::handle_timeout) has to be called at the latest. May be earlier than need be.
     pub fn poll_timeout(&self) -> Option<Time> {
+        Some(self.due).filter(|due| *due != Time::NEVER)
+    }
+
+    /// Something is due at this time.
+    pub(super) fn hasten(&mut self, time: Time) {
+        self.due = self.due.min(time);
+    }
+
+    /// Finds out what is due next.
+    pub(super) fn plan(&mut self) {
         let bounds =
             [self.calls_out.earliest(), self.calls_in.earliest(), self.liveness.next(self.circumstances())];
-        bounds.into_iter().flatten().min()
+        self.due = bounds.into_iter().flatten().min().unwrap_or(Time::NEVER);
     }
 
     /// Events that did not come with a frame: ask until `None` after each `handle_*`.

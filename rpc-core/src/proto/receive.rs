@@ -167,6 +167,7 @@ impl Machine {
             return Ok(None);
         }
         let deadline = now + left;
+        self.hasten(deadline);
         let key = self.calls_in.add(head.call, deadline);
         let Head { object, method, .. } = head;
         Ok(Some(Event::Request { key, object, method, deadline, cause: options.cause, payload }))

@@ -21,6 +21,7 @@ impl Machine {
             Some(Due::Dead(error)) => self.events.push_back(Event::Closed(error)),
             None => {}
         }
+        self.plan();
     }
 
     fn expire_calls(&mut self, now: Time) {
@@ -54,6 +55,9 @@ impl Machine {
     pub fn note_link(&mut self, now: Time, blocked: bool, partial: bool) {
         let partial = partial || !self.calls_lane.is_empty() || !self.replies_lane.is_empty();
         self.liveness.note(now, blocked, partial);
+        if blocked || partial {
+            self.plan();
+        }
     }
 
     /// Bytes have left.

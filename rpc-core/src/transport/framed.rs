@@ -168,7 +168,7 @@ struct Outbox {
 
 impl Outbox {
     fn new() -> Self {
-        Outbox { buf: PREFACE.to_vec(), start: 0, written: 0, ends: VecDeque::new(), accepted: 0 }
+        Outbox { buf: Vec::new(), start: 0, written: 0, ends: VecDeque::new(), accepted: 0 }
     }
 
     fn waiting(&self) -> usize {
@@ -177,10 +177,18 @@ impl Outbox {
 
     fn gather(&mut self, frame: OutFrame<'_>) {
         self.make_room();
+        self.greet();
         self.buf.extend_from_slice(&prefix(frame));
         self.buf.extend_from_slice(frame.head);
         self.buf.extend_from_slice(frame.body);
         self.ends.push_back(self.written + self.waiting() as u64);
+    }
+
+    /// The preface goes before the first frame.
+    fn greet(&mut self) {
+        if self.written == 0 && self.waiting() == 0 {
+            self.buf.extend_from_slice(&PREFACE);
+        }
     }
 
     /// Forgets what has left, so that a peer that takes its bytes in drops does not make the buffer grow.

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustix::event::{EventfdFlags, eventfd};
 
+use super::option::set;
 use super::probe::is_disabled;
 
 const SO_PASSPIDFD: libc::c_int = 76;
@@ -29,13 +30,13 @@ const SWEEP: usize = 64;
 /// Asks for the pidfd of whoever sends; `false` if this kernel has none to give.
 pub(crate) fn ask(socket: BorrowedFd<'_>) -> bool {
     // A peer that passes descriptors although none are wanted gets an error of its own (Linux 6.16).
-    let _ = set(socket, SO_PASSRIGHTS, false);
-    !is_disabled("passpidfd") && set(socket, SO_PASSPIDFD, true).is_ok()
+    let _ = set(socket, libc::SOL_SOCKET, SO_PASSRIGHTS, 0);
+    !is_disabled("passpidfd") && set(socket, libc::SOL_SOCKET, SO_PASSPIDFD, 1).is_ok()
 }
 
 /// Stops asking, which costs a pidfd per read.
 pub(crate) fn stop_asking(socket: BorrowedFd<'_>) {
-    let _ = set(socket, SO_PASSPIDFD, false);
+    let _ = set(socket, libc::SOL_SOCKET, SO_PASSPIDFD, 0);
 }
 
 /// What came with the first bytes of a peer.
@@ -166,16 +167,6 @@ fn inode(pidfd: BorrowedFd<'_>) -> Option<u64> {
     let inode = is_pidfs.then(|| rustix::fs::fstat(pidfd)).and_then(Result::ok).map(|stat| stat.st_ino)?;
     // Where a word has 32 bits, the number is cut and may repeat.
     cfg!(target_pointer_width = "64").then_some(inode)
-}
-
-fn set(socket: BorrowedFd<'_>, option: libc::c_int, value: bool) -> io::Result<()> {
-    let value = libc::c_int::from(value);
-    let size = mem::size_of::<libc::c_int>() as libc::socklen_t;
-    // SAFETY: the value is a C int that outlives the call, and `size` is its size.
-    let answer = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, (&raw const value).cast(), size)
-    };
-    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Connecting without waiting: one address after the other on one socket, whose descriptor never changes.
 //!
 //! The descriptor may stand in an epoll set already, so another address is tried on the same socket: Linux lets a socket
-//! whose connection failed connect again. If there are addresses of both families it is an IPv6 socket, which reaches IPv4.
+//! whose connection failed connect again. If there are addresses of both families it is an IPv6 socket, which reaches IPv4
+//! too. But once it has tried to, it sends everything by IPv4: so those come last.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use farcall_core::Error;
 use rustix::io::Errno;
@@ -14,7 +15,11 @@ use rustix::net::{
 };
 
 use crate::refusal::refused;
+use crate::sys::option::set_tcp_connect_retries;
 use crate::url::Url;
+
+/// How often one of several addresses is asked again: 15 seconds, where a single one has the system's two minutes.
+const RETRIES: u8 = 3;
 
 /// The addresses that are left, and the one that is being tried.
 #[derive(Debug)]
@@ -44,6 +49,11 @@ impl Route {
             None => (socket(AddressFamily::INET).map_err(os)?, false),
         };
         super::set_up(&socket).map_err(os)?;
+        if addresses.len() > 1 {
+            // Without it, the next address is tried later.
+            let _ = set_tcp_connect_retries(socket.as_fd(), RETRIES);
+        }
+        addresses.sort_by_key(SocketAddr::is_ipv4);
         let mut route = Route { url: url.to_string(), is_mapped, target: None, left: addresses.into_iter() };
         // A refusal that is known at once is an error like a later one, but it comes as one of this call.
         if let Err(error) = route.go_on(&socket, ErrorKind::NotFound.into()) {

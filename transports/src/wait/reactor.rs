@@ -38,8 +38,8 @@ const KINDS: u64 = 8;
 struct Connection {
     attendance: Attendance,
     interest: Interest,
-    /// What epoll has been told; `None`: nothing.
-    registered: Option<Wants>,
+    /// Whether epoll has been told to watch for room to send; `None`: it has been told nothing.
+    registered: Option<bool>,
     life: bool,
     ticket: Option<usize>,
     due: Time,
@@ -252,15 +252,16 @@ impl Loop {
                 connection.interest.life = Some(Arc::new(own));
             }
         }
-        if connection.registered == Some(wants) {
+        if connection.registered == Some(wants.write) {
             return Ok(());
         }
-        let before = connection.registered.replace(wants);
+        let before = connection.registered.replace(wants.write);
         let Readiness::Fd { read, write } = &connection.interest.readiness else { return Ok(()) };
         let data = epoll::EventData::new_u64(at as u64 * KINDS + LINK);
-        let flag = |wanted: bool, flag| if wanted { flag } else { epoll::EventFlags::empty() };
-        let (reads, writes) =
-            (flag(wants.read, epoll::EventFlags::IN), flag(wants.write, epoll::EventFlags::OUT));
+        // Edges: a turn goes on until would-block or comes again, so a link is not asked twice for the same news.
+        let reads = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        let writes = if wants.write { epoll::EventFlags::OUT } else { epoll::EventFlags::empty() };
+        let writes = writes | epoll::EventFlags::ET;
         let tell = |fd: &OwnedFd, flags| match before {
             None => epoll::add(&self.epoll, fd, data, flags),
             Some(_) => epoll::modify(&self.epoll, fd, data, flags),

@@ -1,0 +1,13 @@
+//! Every wire by its URL: conversations, and what goes wrong on it.
+
+mod children;
+mod conversation;
+mod exec;
+mod harness;
+mod mem;
+mod pipe;
+mod registry;
+mod shortage;
+mod tcp;
+mod unix;
+mod unix_paths;
