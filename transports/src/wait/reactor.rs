@@ -115,7 +115,11 @@ impl Loop {
             for key in woken.drain(..) {
                 self.wake(key);
             }
+            // The lists are used again; what has been put on them meanwhile stays.
+            errands.append(&mut self.errands);
+            woken.append(&mut self.woken);
             (self.errands, self.woken) = (errands, woken);
+            let quiet = quiet && self.woken.is_empty();
             if quiet && self.is_done() {
                 break;
             }
