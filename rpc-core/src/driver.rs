@@ -139,6 +139,13 @@ impl Driver {
         Wants { read: !turn.paused, write: turn.blocked }
     }
 
+    /// Says to the link that somebody is about to sleep on it. `false`: there is something to receive already.
+    fn arm(&self) -> (bool, Wants) {
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let quiet = turn.paused || turn.link.as_mut().is_none_or(|link| link.arm());
+        (quiet, Wants { read: !turn.paused, write: turn.blocked })
+    }
+
     /// Sends what waits, now; if another thread is in a turn, that one does it.
     pub fn flush(self: &Arc<Self>) {
         self.wanted.store(true, Ordering::SeqCst);

@@ -106,10 +106,11 @@ impl Attendance {
     pub fn pump(&self) -> Pumped {
         let again = self.driver.turn(Receive::Yes, true);
         let until = self.driver.session.arm();
+        let (quiet, wants) = self.driver.arm();
         Pumped {
-            again: again || self.driver.session.has_requests(),
+            again: again || !quiet || self.driver.session.has_requests(),
             ended: self.driver.session.ended().is_some(),
-            wants: self.driver.wants(),
+            wants,
             until,
         }
     }

@@ -106,7 +106,10 @@ impl<'a> Sitting<'a> {
 
     fn sleep(&mut self, until: Time) {
         let until = self.driver.session().arm().map_or(until, |due| due.min(until));
-        let wants = self.driver.wants();
+        let (quiet, wants) = self.driver.arm();
+        if !quiet {
+            return;
+        }
         match self.parker.sleep(|| self.sleeper.park(&self.interest, wants, until)) {
             None | Some(Ok(false)) => {}
             Some(Ok(true)) => self.driver.peer_exited(),
