@@ -267,7 +267,8 @@ impl CallsOut {
     }
 
     /// Takes out calls that will have no verdict, with what is known of them. `accepted`: frames that have left whole.
-    /// `last`: the last number that the peer says it took. `queued_only`: calls in flight stay.
+    /// `last`: the last number that the peer says it took. Of calls that a peer has said it will not take, only the callers
+    /// leave: they were on their way when it said so, and each will have its refusal.
     pub(super) fn take_lost(&mut self, accepted: u64, last: u64, scope: Scope) -> Vec<(Option<u32>, Fate)> {
         let mut lost = Vec::new();
         if scope == Scope::All {
@@ -291,7 +292,7 @@ impl CallsOut {
                 call.phase = Phase::Removed;
                 self.queued -= 1;
                 self.detached = 0;
-            } else {
+            } else if scope == Scope::All {
                 let id = call.id;
                 self.forget(id);
             }
