@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use crate::error::{Code, Error, Fate, Gone};
 use crate::session::{Chores, Incoming, Session};
+use crate::time::Time;
 use crate::transport::{Link, Peer, Readiness};
 
 mod attend;
@@ -25,11 +26,13 @@ pub use host::{Host, Interest, Sleeper, Wants};
 pub use task::{Job, Task};
 pub use turn::Receive;
 use turn::Turn;
+pub use wait::with_thread_waker;
 
 /// What serves the peer's requests.
 pub trait Dispatch: Send + Sync {
-    /// Serves one request; called in the order of arrival, by one thread at a time except for `nested` ones.
-    fn dispatch(&self, driver: &Arc<Driver>, incoming: Incoming);
+    /// Serves one request, from `now` on; gives the time at its end. Called in the order of arrival, by one thread at a
+    /// time except for callbacks inside a wait.
+    fn dispatch(&self, driver: &Arc<Driver>, incoming: Incoming, now: Time) -> Time;
 }
 
 /// Where requests are dispatched.
@@ -124,13 +127,20 @@ impl Driver {
 
     /// What to wait on; `None` once the link is gone.
     pub fn interest(&self) -> Option<Interest> {
-        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.outlook().map(|(interest, ..)| interest)
+    }
+
+    /// What to wait on, and what [`arm`](Self::arm) says; `None` once the link is gone.
+    fn outlook(&self) -> Option<(Interest, bool, Wants)> {
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let link = turn.link.as_ref()?;
-        Some(Interest {
+        let interest = Interest {
             readiness: link.readiness(),
             #[cfg(unix)]
             life: link.life(),
-        })
+        };
+        let (quiet, wants) = turn.arm();
+        Some((interest, quiet, wants))
     }
 
     /// Which news of the link are wanted, after the last turn.
@@ -139,15 +149,18 @@ impl Driver {
         Wants { read: !turn.paused, write: turn.blocked }
     }
 
-    /// Says to the link that somebody is about to sleep on it. `false`: there is something to receive already.
+    /// Says to the link that somebody is about to sleep on it, and which news are wanted. `false`: there are some already.
     fn arm(&self) -> (bool, Wants) {
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let quiet = turn.paused || turn.link.as_mut().is_none_or(|link| link.arm());
-        (quiet, Wants { read: !turn.paused, write: turn.blocked })
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner).arm()
     }
 
     /// Sends what waits, now; if another thread is in a turn, that one does it.
     pub fn flush(self: &Arc<Self>) {
+        self.flush_at(self.host.now());
+    }
+
+    /// The same for a caller that knows the time.
+    pub fn flush_at(self: &Arc<Self>, now: Time) {
         self.wanted.store(true, Ordering::SeqCst);
         while self.wanted.load(Ordering::SeqCst) {
             let mut turn = match self.turn.try_lock() {
@@ -155,7 +168,7 @@ impl Driver {
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
                 Err(TryLockError::WouldBlock) => return,
             };
-            let (_, chores) = self.run(&mut turn, Receive::No);
+            let (_, chores) = self.run(&mut turn, Receive::No, now);
             drop(turn);
             chores.run();
         }

@@ -156,17 +156,18 @@ impl Session {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Handles a frame.
+    /// Handles a frame. `true`: a [`step`](Self::step) is wanted, because there is something to send or time has passed.
     ///
     /// # Errors
     /// The peer broke a rule.
-    pub fn receive(&self, frame: &[u8], now: Time, chores: &mut Chores) -> Result<(), Violation> {
+    pub fn receive(&self, frame: &[u8], now: Time, chores: &mut Chores) -> Result<bool, Violation> {
         let mut inner = self.lock();
         if let Some(event) = inner.machine.handle_frame(frame, now)? {
             inner.absorb(event, chores);
         }
         inner.absorb_events(chores);
-        Ok(())
+        let due = inner.machine.poll_timeout().is_some_and(|due| due <= now);
+        Ok(due || !inner.machine.is_flushed() || !inner.watchers.is_empty())
     }
 
     /// Time has passed, and frames are taken to be sent.
@@ -339,25 +340,19 @@ impl Session {
         inner.absorb_events(chores);
     }
 
-    /// Claims the right to dispatch, if there is something to dispatch and nobody does.
-    pub fn begin_dispatch(&self) -> bool {
+    /// Claims the right to dispatch, if there is something to dispatch and nobody does, and gives the first request.
+    pub fn begin_dispatch(&self) -> Option<Incoming> {
         let mut inner = self.lock();
-        let claimed = !inner.dispatching && !inner.requests.is_empty();
-        inner.dispatching |= claimed;
-        claimed
+        if inner.dispatching || inner.requests.is_empty() {
+            return None;
+        }
+        inner.dispatching = true;
+        inner.next_request()
     }
 
     /// The next request for whoever has claimed the right; `None` gives the right back.
     pub fn next_request(&self) -> Option<Incoming> {
-        let mut inner = self.lock();
-        while let Some(incoming) = inner.requests.pop_front() {
-            match &incoming {
-                Incoming::Call(request) if !inner.machine.begin(request.key) => {}
-                _ => return Some(incoming),
-            }
-        }
-        inner.dispatching = false;
-        None
+        self.lock().next_request()
     }
 
     /// Whether requests wait.
@@ -410,6 +405,17 @@ impl Session {
 }
 
 impl Inner {
+    fn next_request(&mut self) -> Option<Incoming> {
+        while let Some(incoming) = self.requests.pop_front() {
+            match &incoming {
+                Incoming::Call(request) if !self.machine.begin(request.key) => {}
+                _ => return Some(incoming),
+            }
+        }
+        self.dispatching = false;
+        None
+    }
+
     fn absorb_events(&mut self, chores: &mut Chores) {
         while let Some(event) = self.machine.poll_event() {
             self.absorb(event, chores);

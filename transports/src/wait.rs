@@ -8,6 +8,8 @@ use std::sync::Arc;
 use farcall_core::driver::{Driver, Host, Sleeper, Task};
 use farcall_core::{Error, Time};
 
+#[cfg(feature = "tokio")]
+mod clock;
 mod helper;
 mod poll;
 mod reactor;
@@ -16,6 +18,8 @@ mod thread;
 mod tokio;
 mod workers;
 
+#[cfg(feature = "tokio")]
+pub(crate) use clock::Pause;
 pub(crate) use thread::{Arrivals, Errand, Lifetime, Reactor};
 #[cfg(feature = "tokio")]
 pub(crate) use tokio::{ListenerWatch, Runtime, unblock};

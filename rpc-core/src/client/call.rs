@@ -11,7 +11,7 @@ use crate::buffers;
 use crate::client::{ClientCore, Reply};
 use crate::codec::Encodings;
 use crate::context;
-use crate::driver::Driver;
+use crate::driver::{Driver, with_thread_waker};
 use crate::error::{Code, Error, Fate};
 use crate::limits::MAX_DEADLINE;
 use crate::session::{CallParts, Settled, Started};
@@ -99,7 +99,7 @@ impl<T, E> Call<T, E> {
         let (inherited, cause) = context::inherited(driver);
         let own = now + self.deadline.min(MAX_DEADLINE);
         let deadline = inherited.map_or(own, |inherited| inherited.min(own));
-        let parts = CallParts { object: self.core.object, method: self.method, body, deadline, cause };
+        let parts = CallParts { object: self.core.object, method: self.method, body, now, deadline, cause };
         match driver.session().start(parts, waker.cloned()) {
             Ok(started) => {
                 self.state = State::Started(started.token);
@@ -149,8 +149,8 @@ impl<T, E: From<Error>> Call<T, E> {
         let driver = Arc::clone(self.driver());
         let mut result = None;
         let blocked = driver.host().block(&mut || {
-            if self.start(None).is_some() {
-                driver.flush();
+            if let Some(started) = with_thread_waker(|waker| self.start(Some(waker))) {
+                driver.flush_at(started.at);
             }
             result = Some(match self.state {
                 State::Started(token) => {
@@ -269,7 +269,7 @@ impl<T, E: From<Error>> Future for Call<T, E> {
                 return Poll::Ready(Err(self.explain(error).into()));
             }
             if started.alone {
-                driver.flush();
+                driver.flush_at(started.at);
             } else {
                 driver.flush_soon();
             }

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use crate::driver::{Driver, Home};
+use crate::driver::{Driver, Home, Wants};
 use crate::error::{Code, Error, Fate, Gone};
 use crate::limits::{TURN_BYTES, TURN_FRAMES};
 use crate::proto::Outgoing;
@@ -31,11 +31,26 @@ pub(super) struct Turn {
     pub(super) blocked: bool,
     pub(super) paused: bool,
     partial: bool,
+    /// What was received asks for nothing to be sent.
+    idle: bool,
 }
 
 impl Turn {
     pub(super) fn new(link: Box<dyn Link>) -> Self {
-        Turn { link: Some(link), frames: VecDeque::new(), blocked: false, paused: false, partial: false }
+        Turn {
+            link: Some(link),
+            frames: VecDeque::new(),
+            blocked: false,
+            paused: false,
+            partial: false,
+            idle: false,
+        }
+    }
+
+    /// See [`Driver::arm`].
+    pub(super) fn arm(&mut self) -> (bool, Wants) {
+        let quiet = self.paused || self.link.as_mut().is_none_or(|link| link.arm());
+        (quiet, Wants { read: !self.paused, write: self.blocked })
     }
 }
 
@@ -51,28 +66,29 @@ enum Stopped {
 impl Driver {
     /// One turn. `true`: there is more to receive, or somebody wanted a turn meanwhile.
     pub fn turn(self: &Arc<Self>, receive: Receive, may_dispatch: bool) -> bool {
-        self.wanted.store(false, Ordering::SeqCst);
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let (again, chores) = self.run(&mut turn, receive);
+        let now = self.host.now();
+        let (again, chores) = self.run(&mut turn, receive, now);
         drop(turn);
         chores.run();
-        if may_dispatch && self.dispatch() {
-            self.flush();
+        if may_dispatch && let Some(now) = self.dispatch(now) {
+            self.flush_at(now);
         }
         again || self.wanted.load(Ordering::SeqCst)
     }
 
     /// The part of a turn under the lock: whether there is more to receive, and the chores for when the lock is free.
-    pub(super) fn run(&self, turn: &mut Turn, receive: Receive) -> (bool, Chores) {
+    pub(super) fn run(&self, turn: &mut Turn, receive: Receive, now: Time) -> (bool, Chores) {
         let mut chores = Chores::take();
-        let now = self.host.now();
-        self.wanted.store(false, Ordering::SeqCst);
+        // Whoever asked for a turn has left before this something that this turn sends.
+        let asked = self.wanted.swap(false, Ordering::SeqCst);
+        turn.idle = false;
         let stopped = if receive == Receive::No {
             Stopped::Drained
         } else {
             self.receive(turn, receive, now, &mut chores)
         };
-        let sent = self.send(turn, now, &mut chores);
+        let sent = if turn.idle && !asked { Ok(()) } else { self.send(turn, now, &mut chores) };
         let more = matches!(stopped, Stopped::Budget | Stopped::Paused) && !turn.paused;
         let end = match (stopped, sent) {
             (Stopped::Ended(error), _) => Some(error),
@@ -101,7 +117,7 @@ impl Driver {
             return Stopped::Paused;
         }
         let Some(link) = &mut turn.link else { return Stopped::Drained };
-        let (mut frames, mut bytes) = (0_usize, 0_usize);
+        let (mut frames, mut bytes, mut wanted) = (0_usize, 0_usize, false);
         let stopped = loop {
             if how == Receive::Yes && (frames >= TURN_FRAMES || bytes >= TURN_BYTES) {
                 break Stopped::Budget;
@@ -110,8 +126,9 @@ impl Driver {
                 Ok(Received::Frame(frame)) => {
                     frames += 1;
                     bytes += frame.len();
-                    if let Err(violation) = self.session.receive(frame, now, chores) {
-                        break Stopped::Ended(self.accuse(&mut **link, &violation.0));
+                    match self.session.receive(frame, now, chores) {
+                        Ok(step) => wanted |= step,
+                        Err(violation) => break Stopped::Ended(self.accuse(&mut **link, &violation.0)),
                     }
                 }
                 Ok(Received::WouldBlock) => break Stopped::Drained,
@@ -119,6 +136,7 @@ impl Driver {
                 Err(fault) => break Stopped::Ended(self.fault(fault)),
             }
         };
+        turn.idle = frames > 0 && !wanted && !turn.blocked && turn.frames.is_empty();
         let partial = link.is_mid_frame();
         if partial || turn.partial {
             turn.partial = partial;
@@ -218,16 +236,17 @@ impl Driver {
         }
     }
 
-    /// Serves what waits, unless somebody does already. `true`: something was served.
-    pub(super) fn dispatch(self: &Arc<Self>) -> bool {
-        let Some(server) = &self.server else { return false };
-        if !self.session.begin_dispatch() {
-            return false;
+    /// Serves what waits, unless somebody does already. `Some`: something was served, and so late is it now.
+    pub(super) fn dispatch(self: &Arc<Self>, mut now: Time) -> Option<Time> {
+        let server = self.server.as_ref()?;
+        let mut incoming = self.session.begin_dispatch()?;
+        loop {
+            now = server.dispatch(self, incoming, now);
+            match self.session.next_request() {
+                Some(next) => incoming = next,
+                None => return Some(now),
+            }
         }
-        while let Some(incoming) = self.session.next_request() {
-            server.dispatch(self, incoming);
-        }
-        true
     }
 
     /// Whether whoever does a turn may also dispatch.

@@ -7,7 +7,7 @@ use std::task::{Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
-use crate::driver::{Driver, Interest, Receive, Sleeper};
+use crate::driver::{Driver, Interest, Receive, Sleeper, Wants};
 use crate::error::{Code, Error, Fate};
 use crate::limits::NESTED_DEPTH;
 use crate::session::{Incoming, Outcome, Seat, Settled};
@@ -85,31 +85,49 @@ impl Wake for Parker {
     }
 }
 
+/// Gives the waker of the current thread, for a call that this thread is going to wait for.
+pub fn with_thread_waker<T>(f: impl FnOnce(&Waker) -> T) -> T {
+    PARKER.with(|(_, waker)| f(waker))
+}
+
 /// Sitting at the link: the sleeper, what to wait on, and the duties of whoever sits.
 struct Sitting<'a> {
     driver: &'a Arc<Driver>,
     parker: &'a Arc<Parker>,
     sleeper: Arc<dyn Sleeper>,
     interest: Interest,
+    /// What the first sleep needs to know; later ones ask again.
+    first: Option<(bool, Wants, Option<Time>)>,
     ticket: Option<usize>,
 }
 
 impl<'a> Sitting<'a> {
     /// `None`: the link is gone, or the system has no descriptor left to sleep on.
-    fn begin(driver: &'a Arc<Driver>, parker: &'a Arc<Parker>, waker: &Waker) -> Option<Self> {
+    fn begin(
+        driver: &'a Arc<Driver>,
+        parker: &'a Arc<Parker>,
+        waker: &Waker,
+        due: Option<Time>,
+    ) -> Option<Self> {
         let sleeper = driver.sleeper().ok()?;
-        let interest = driver.interest()?;
+        let (interest, quiet, wants) = driver.outlook()?;
         parker.set_seat(Some(Arc::clone(&sleeper)));
         let ticket = interest.event().map(|event| event.subscribe(waker.clone()));
-        Some(Sitting { driver, parker, sleeper, interest, ticket })
+        // An event that came before the subscription was not heard: the link is armed again after it.
+        let first = ticket.is_none().then_some((quiet, wants, due));
+        Some(Sitting { driver, parker, sleeper, interest, first, ticket })
     }
 
     fn sleep(&mut self, until: Time) {
-        let until = self.driver.session().arm().map_or(until, |due| due.min(until));
-        let (quiet, wants) = self.driver.arm();
+        let now = || {
+            let (quiet, wants) = self.driver.arm();
+            (quiet, wants, self.driver.session().arm())
+        };
+        let (quiet, wants, due) = self.first.take().unwrap_or_else(now);
         if !quiet {
             return;
         }
+        let until = due.map_or(until, |due| due.min(until));
         match self.parker.sleep(|| self.sleeper.park(&self.interest, wants, until)) {
             None | Some(Ok(false)) => {}
             Some(Ok(true)) => self.driver.peer_exited(),
@@ -176,10 +194,10 @@ impl Driver {
                 if until != Time::NEVER && self.host.now() >= until {
                     break None;
                 }
-                if sitting.is_none() && self.session.ended().is_none() {
+                if sitting.is_none() {
                     match self.session.sit(parker.id, waker) {
-                        Seat::Taken => {
-                            sitting = Sitting::begin(self, parker, waker);
+                        Seat::Taken(due) => {
+                            sitting = Sitting::begin(self, parker, waker, due);
                             if sitting.is_none() {
                                 self.give_up_seat();
                             }
@@ -242,7 +260,7 @@ impl Driver {
                 continue;
             }
             NESTED.set(depth + 1);
-            server.dispatch(self, Incoming::Call(request));
+            server.dispatch(self, Incoming::Call(request), self.host.now());
             NESTED.set(depth);
         }
         if served {

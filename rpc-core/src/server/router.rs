@@ -12,6 +12,7 @@ use crate::limits::{HANDLER_HOLD, MAX_SERVER_CALLS};
 use crate::server::Service;
 use crate::server::request::{Body, Request, Run};
 use crate::session::{Incoming, Outcome};
+use crate::time::Time;
 use crate::wire::{Answer, Open, Opened};
 
 /// How many calls all connections of one server are serving.
@@ -127,9 +128,12 @@ impl Router {
         }
     }
 
-    fn call(&self, driver: &Arc<Driver>, request: crate::session::Request) {
+    fn call(&self, driver: &Arc<Driver>, request: crate::session::Request, now: Time) -> Time {
         let crate::session::Request { key, object, method, deadline, body, .. } = request;
-        let refuse = |error: Error| driver.session().finish(key, Outcome::Refused(error));
+        let refuse = |error: Error| {
+            driver.session().finish(key, Outcome::Refused(error));
+            now
+        };
         let (service, method) = match self.find(object, method) {
             Ok(found) => found,
             Err(error) => return refuse(error),
@@ -143,9 +147,9 @@ impl Router {
             return refuse(Error::new(Code::Overloaded, Fate::NotExecuted, text));
         };
         let run = Run::new(Serving { driver: Arc::clone(driver), key, deadline }, Some(permit));
-        let began = driver.host().now();
         service.dispatch(Request { run, method, body: Body::new(codec, body, self.budget) });
-        let held = driver.host().now().since(began);
+        let end = driver.host().now();
+        let held = end.since(now);
         if held > HANDLER_HOLD {
             let descriptor = service.descriptor();
             let name = descriptor.method_name(method);
@@ -154,6 +158,7 @@ impl Router {
                 descriptor.name()
             ));
         }
+        end
     }
 }
 
@@ -165,13 +170,14 @@ fn unknown_method(service: &dyn Service, name: &str) -> Error {
 }
 
 impl Dispatch for Router {
-    fn dispatch(&self, driver: &Arc<Driver>, incoming: Incoming) {
+    fn dispatch(&self, driver: &Arc<Driver>, incoming: Incoming, now: Time) -> Time {
         match incoming {
             Incoming::Open(object, open) => {
                 let opened = self.open(open);
                 driver.session().answer_open(object, &opened);
+                now
             }
-            Incoming::Call(request) => self.call(driver, request),
+            Incoming::Call(request) => self.call(driver, request, now),
         }
     }
 }

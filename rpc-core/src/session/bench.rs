@@ -3,6 +3,7 @@
 use std::task::Waker;
 
 use crate::session::Session;
+use crate::time::Time;
 
 #[derive(Debug, Default)]
 pub(super) struct Bench {
@@ -13,8 +14,8 @@ pub(super) struct Bench {
 /// Whether a thread may sit at the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seat {
-    /// It sits: it sleeps on the link and does the turns.
-    Taken,
+    /// It sits: it sleeps on the link and does the turns, the first at this time at the latest.
+    Taken(Option<Time>),
     /// Somebody else sits: it sleeps on its slot.
     Occupied,
 }
@@ -22,12 +23,20 @@ pub enum Seat {
 impl Session {
     /// Asks for the seat. A thread that does not get it is on the bench until [`leave_bench`](Self::leave_bench).
     pub fn sit(&self, thread: u64, waker: &Waker) -> Seat {
+        let mut inner = self.lock();
+        if !inner.bench.seated {
+            inner.bench.seated = true;
+            inner.armed = inner.machine.poll_timeout();
+            return Seat::Taken(inner.armed);
+        }
+        drop(inner);
         let waker = waker.clone();
         let mut inner = self.lock();
         let bench = &mut inner.bench;
         if !bench.seated {
-            bench.seated = true;
-            return Seat::Taken;
+            // The seat has become free meanwhile: the thread looks again at once.
+            drop(inner);
+            return self.sit(thread, &waker);
         }
         if !bench.waiting.iter().any(|(id, _)| *id == thread) {
             bench.waiting.push((thread, waker));

@@ -33,6 +33,8 @@ pub struct Started {
     pub token: u32,
     /// Nothing else is outstanding: send at once.
     pub alone: bool,
+    /// When it was started.
+    pub at: Time,
     /// The call's deadline is earlier than what the attendants' timers are set to.
     pub sooner: bool,
 }
@@ -71,6 +73,8 @@ pub struct CallParts {
     pub method: u16,
     /// The encoded arguments.
     pub body: Vec<u8>,
+    /// The time.
+    pub now: Time,
     /// When the caller stops waiting.
     pub deadline: Time,
     /// The peer's call during whose handling this one is made.
@@ -83,7 +87,7 @@ impl Session {
     /// # Errors
     /// As [`Machine::call`](crate::proto::Machine::call), or why the session has ended; `NotSent`.
     pub fn start(&self, parts: CallParts, waker: Option<Waker>) -> Result<Started, Error> {
-        let CallParts { object, method, body, deadline, cause } = parts;
+        let CallParts { object, method, body, now, deadline, cause } = parts;
         let mut inner = self.lock();
         if let Some(error) = &inner.ended {
             return Err(error.with_fate(Fate::NotSent));
@@ -95,7 +99,7 @@ impl Session {
             Ok(key) => {
                 inner.waiters.slots.insert(Waiter { key, settled: None, waker });
                 let sooner = inner.armed.is_none_or(|armed| deadline < armed);
-                Ok(Started { token, alone, sooner })
+                Ok(Started { token, alone, at: now, sooner })
             }
             Err((error, _call)) => Err(error),
         }

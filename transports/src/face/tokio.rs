@@ -11,7 +11,7 @@ use farcall_core::limits::ACCEPT_BACKOFF;
 use super::handle::{Engine, ServerHandle};
 use super::hosting::Hosting;
 use super::server::{Door, Opened, Server};
-use crate::wait::{Home, ListenerWatch, Local, Runtime, unblock};
+use crate::wait::{Home, ListenerWatch, Local, Pause, Runtime, unblock};
 
 /// Links accepted before others get their turn.
 const ACCEPTS: usize = 16;
@@ -48,7 +48,7 @@ struct AcceptTask {
     watch: ListenerWatch,
     pause: std::time::Duration,
     /// A pause after descriptors or memory have run out.
-    rest: Option<Pin<Box<tokio::time::Sleep>>>,
+    rest: Option<Pause>,
 }
 
 impl AcceptTask {
@@ -77,7 +77,8 @@ impl AcceptTask {
                     return Poll::Pending;
                 }
                 Err(_) => {
-                    self.rest = Some(Box::pin(tokio::time::sleep(self.pause)));
+                    // Without a clock there is no pause, only the turn of others.
+                    self.rest = Pause::new(&self.runtime, self.pause).ok();
                     self.pause = (self.pause * 2).min(ACCEPT_BACKOFF.1);
                     break;
                 }
@@ -96,7 +97,7 @@ impl Future for AcceptTask {
             return Poll::Ready(());
         }
         if let Some(rest) = &mut self.rest {
-            if rest.as_mut().poll(cx).is_pending() {
+            if rest.poll(cx).is_pending() {
                 return Poll::Pending;
             }
             self.rest = None;

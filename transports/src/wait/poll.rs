@@ -1,11 +1,13 @@
-//! Sleep for the thread that sits at a link: `poll(2)` over the link, a bell and a timer.
+//! Sleep for the thread that sits at a link: `poll(2)` over the link, the peer's life, and a timer that is also the bell.
 //!
 //! The timer is a descriptor that is set only when a deadline is earlier than what it is set to: a timeout given to
-//! `poll(2)` itself costs most of a microsecond at every call.
+//! `poll(2)` itself costs most of a microsecond at every call, and so does each descriptor more.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use farcall_core::Time;
 use farcall_core::driver::{Interest, Sleeper, Wants};
@@ -20,7 +22,7 @@ use super::now;
 
 /// A timer as a descriptor, readable from a point in time on.
 pub(super) struct Alarm {
-    fd: OwnedFd,
+    fd: Arc<OwnedFd>,
     /// What it is set to.
     set: AtomicU64,
 }
@@ -28,11 +30,16 @@ pub(super) struct Alarm {
 impl Alarm {
     pub(super) fn new() -> io::Result<Self> {
         let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
-        Ok(Alarm { fd, set: AtomicU64::new(Time::NEVER.as_nanos()) })
+        Ok(Alarm { fd: Arc::new(fd), set: AtomicU64::new(Time::NEVER.as_nanos()) })
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(super) fn shared(&self) -> &Arc<OwnedFd> {
+        &self.fd
     }
 
     /// Rings at `until` or earlier.
@@ -40,22 +47,33 @@ impl Alarm {
         if until.as_nanos() >= self.set.load(Ordering::Relaxed) {
             return Ok(());
         }
+        self.ring_in(until.since(now()))?;
+        self.set.store(until.as_nanos(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Rings now.
+    pub(super) fn ring(&self) {
+        // The only errors that timerfd_settime(2) knows are wrong arguments.
+        let _ = self.ring_in(Duration::ZERO);
+    }
+
+    fn ring_in(&self, left: Duration) -> io::Result<()> {
         // Zero would switch the timer off.
-        let left = until.since(now()).as_nanos().max(1);
+        let left = left.max(Duration::from_nanos(1));
         let value = Timespec {
-            tv_sec: i64::try_from(left / 1_000_000_000).unwrap_or(i64::MAX),
-            tv_nsec: (left % 1_000_000_000) as i64,
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: left.subsec_nanos().into(),
         };
         let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
-        timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &once)?;
-        self.set.store(until.as_nanos(), Ordering::Relaxed);
+        timerfd_settime(&*self.fd, TimerfdTimerFlags::empty(), &once)?;
         Ok(())
     }
 
     /// It has rung.
     pub(super) fn clear(&self) {
         let mut count = [0; 8];
-        let _ = rustix::io::read(&self.fd, &mut count);
+        let _ = rustix::io::read(&*self.fd, &mut count);
         self.set.store(Time::NEVER.as_nanos(), Ordering::Relaxed);
     }
 }
@@ -85,23 +103,33 @@ impl Bell {
 
 /// See the module.
 pub(super) struct PollSleeper {
-    bell: Bell,
     alarm: Alarm,
+    /// Somebody has rung. It is set before the timer is, and looked at after the timer is set to sleep, so that the two
+    /// settings cannot undo each other unnoticed.
+    rung: AtomicBool,
 }
 
 impl PollSleeper {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(PollSleeper { bell: Bell::new()?, alarm: Alarm::new()? })
+        Ok(PollSleeper { alarm: Alarm::new()?, rung: AtomicBool::new(false) })
+    }
+
+    fn clear(&self) {
+        self.rung.store(false, Ordering::SeqCst);
+        self.alarm.clear();
     }
 }
 
 impl Sleeper for PollSleeper {
     fn park(&self, interest: &Interest, wants: Wants, until: Time) -> io::Result<bool> {
         self.alarm.set(until)?;
-        let mut fds: [PollFd<'_>; 5] =
-            std::array::from_fn(|_| PollFd::from_borrowed_fd(self.bell.fd(), PollFlags::IN));
-        fds[1] = PollFd::from_borrowed_fd(self.alarm.fd(), PollFlags::IN);
-        let mut used = 2;
+        if self.rung.load(Ordering::SeqCst) {
+            self.clear();
+            return Ok(false);
+        }
+        let mut fds: [PollFd<'_>; 4] =
+            std::array::from_fn(|_| PollFd::from_borrowed_fd(self.alarm.fd(), PollFlags::IN));
+        let mut used = 1;
         if let Readiness::Fd { read, write } = &interest.readiness {
             if wants.read {
                 fds[used] = PollFd::from_borrowed_fd(read.as_fd(), PollFlags::IN);
@@ -121,18 +149,15 @@ impl Sleeper for PollSleeper {
             Err(error) => return Err(error.into()),
         }
         let is_ready = |at: usize| !fds[at].revents().is_empty();
-        let died = interest.life.is_some() && is_ready(used - 1);
-        let (rung, alarmed) = (is_ready(0), is_ready(1));
+        let (rung, died) = (is_ready(0), interest.life.is_some() && is_ready(used - 1));
         if rung {
-            self.bell.clear();
-        }
-        if alarmed {
-            self.alarm.clear();
+            self.clear();
         }
         Ok(died)
     }
 
     fn unpark(&self) {
-        self.bell.ring();
+        self.rung.store(true, Ordering::SeqCst);
+        self.alarm.ring();
     }
 }

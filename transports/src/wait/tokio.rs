@@ -10,12 +10,12 @@ use std::task::{Context, Poll, Waker};
 
 use farcall_core::driver::{Attendance, Driver, Interest, Pumped, Wants};
 use farcall_core::transport::Readiness;
-use farcall_core::{Code, Error, Fate, Time};
+use farcall_core::{Code, Error, Fate};
 use tokio::io::Interest as Direction;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use super::now;
+use super::clock::{Clock, Sleep};
 
 type Fd = Arc<OwnedFd>;
 
@@ -30,7 +30,7 @@ impl Runtime {
     }
 
     /// Where its attendants live: an even number; reactors have the odd ones.
-    fn place(&self) -> u64 {
+    pub(super) fn place(&self) -> u64 {
         struct Numbers(u64);
         impl Hasher for Numbers {
             fn finish(&self) -> u64 {
@@ -57,10 +57,12 @@ impl Runtime {
             return Ok(());
         }
         let Some(interest) = driver.interest() else { return Ok(()) };
-        let fds = Fds::new(&interest).map_err(|error| {
+        let refused = |error: std::io::Error| {
             let text = format!("the runtime cannot wait on the connection: {error}");
             Error::new(Code::ResourceExhausted, Fate::Unknown, text).with_source(error)
-        })?;
+        };
+        let fds = Fds::new(&interest).map_err(refused)?;
+        let sleep = Sleep::new(Clock::of(self).map_err(refused)?);
         // The first poll of the task brings the waker that stays.
         let attendance = driver.attend(place, Waker::noop().clone());
         let task = ConnectionTask {
@@ -70,7 +72,7 @@ impl Runtime {
             place,
             ticket: None,
             life: None,
-            sleep: None,
+            sleep,
             settled: false,
         };
         drop(self.0.spawn(task));
@@ -127,7 +129,7 @@ enum Fds {
     Event,
 }
 
-fn watch(fd: &Fd, direction: Direction) -> std::io::Result<AsyncFd<Fd>> {
+pub(super) fn watch(fd: &Fd, direction: Direction) -> std::io::Result<AsyncFd<Fd>> {
     // SAFETY: an `Arc<OwnedFd>` names one and the same open descriptor for as long as it lives, and `AsyncFd` keeps it.
     let watched = unsafe { AsyncFd::register_with_interest(Arc::clone(fd), direction) };
     Ok(watched?)
@@ -166,7 +168,7 @@ struct ConnectionTask {
     /// The subscription to an in-process event, and the waker that it holds.
     ticket: Option<(usize, Waker)>,
     life: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    sleep: Option<(Time, Pin<Box<tokio::time::Sleep>>)>,
+    sleep: Sleep,
     /// The peer has said hello, so its pidfd, if any, is known.
     settled: bool,
 }
@@ -191,27 +193,6 @@ impl ConnectionTask {
             self.life = life.and_then(|life| watch_life(self.place, &life));
         }
         self.life.as_mut().is_some_and(|life| life.as_mut().poll(cx).is_ready())
-    }
-
-    /// Sets the timer if what is due is earlier than what it is set to; whether it has rung.
-    fn poll_sleep(&mut self, until: Option<Time>, cx: &mut Context<'_>) -> bool {
-        if let Some(until) = until
-            && self.sleep.as_ref().is_none_or(|(set, _)| until < *set)
-        {
-            let at = tokio::time::Instant::now() + until.since(now());
-            match &mut self.sleep {
-                Some((set, sleep)) => {
-                    *set = until;
-                    sleep.as_mut().reset(at);
-                }
-                None => self.sleep = Some((until, Box::pin(tokio::time::sleep_until(at)))),
-            }
-        }
-        let rung = self.sleep.as_mut().is_some_and(|(_, sleep)| sleep.as_mut().poll(cx).is_ready());
-        if rung {
-            self.sleep = None;
-        }
-        rung
     }
 }
 
@@ -250,7 +231,10 @@ impl Future for ConnectionTask {
                 guard.clear_ready();
             }
             wants = now_wants;
-            if again || this.poll_sleep(until, cx) {
+            if let Some(until) = until {
+                this.sleep.set(until, cx.waker());
+            }
+            if again {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
