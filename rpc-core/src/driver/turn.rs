@@ -161,7 +161,9 @@ impl Driver {
                 Err(fault) => break Stopped::Ended(self.fault(fault)),
             }
         };
-        turn.idle = frames > 0 && !wanted && !turn.blocked && turn.frames.is_empty();
+        // A turn that leaves something behind says so to the link, by flushing it.
+        let behind = matches!(stopped, Stopped::Budget);
+        turn.idle = frames > 0 && !behind && !wanted && !turn.blocked && turn.frames.is_empty();
         let partial = link.is_mid_frame();
         if partial || turn.partial {
             turn.partial = partial;

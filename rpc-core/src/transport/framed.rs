@@ -109,6 +109,8 @@ impl<S: ByteStream> Link for Framed<S> {
     }
 
     fn flush(&mut self) -> Result<Sent, LinkFault> {
+        // Turns end here, and what a short read has told is old by the next one.
+        self.inbox.drained = false;
         self.outbox.write(&mut self.stream, None)
     }
 

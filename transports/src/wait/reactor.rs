@@ -107,9 +107,11 @@ impl Loop {
             for key in woken.drain(..) {
                 self.wake(key);
             }
-            // What is to come again has been noted meanwhile.
+            // The lists are used again; what has been put on them meanwhile stays.
+            errands.append(&mut self.errands);
             woken.append(&mut self.woken);
             (self.errands, self.woken) = (errands, woken);
+            let quiet = quiet && self.woken.is_empty();
             if quiet && self.is_done() {
                 break;
             }
