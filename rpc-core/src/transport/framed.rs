@@ -110,7 +110,7 @@ impl<S: ByteStream> Link for Framed<S> {
 
     fn flush(&mut self) -> Result<Sent, LinkFault> {
         // Turns end here, and what a short read has told is old by the next one.
-        self.inbox.drained = false;
+        self.inbox.ask_again();
         self.outbox.write(&mut self.stream, None)
     }
 

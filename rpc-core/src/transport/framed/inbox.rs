@@ -25,6 +25,11 @@ pub(super) enum Filled {
 }
 
 impl Inbox {
+    /// A short read is no news any more: the stream is asked again.
+    pub(super) fn ask_again(&mut self) {
+        self.drained = false;
+    }
+
     pub(super) fn unread(&self) -> usize {
         self.end - self.start + self.partial.len()
     }
