@@ -34,7 +34,8 @@ impl Engine {
     }
 }
 
-/// A running server. Dropping it stops the server: calls in progress end, connections and listeners close.
+/// A running server. Dropping it stops the server: calls in progress end, connections and listeners close. On threads the
+/// listeners are closed when the drop returns; on a runtime they close with the runtime's next turn.
 #[must_use = "dropping the handle stops the server"]
 pub struct ServerHandle {
     hosting: Arc<Hosting>,
@@ -89,6 +90,12 @@ impl Drop for ServerHandle {
         self.hosting.cut();
         for reactor in self.engine.reactors() {
             drop(reactor.give(Errand::Stop));
+        }
+        let threads = self.engine.reactors();
+        if !threads.is_empty() && !threads.iter().any(Reactor::is_here) {
+            // So that the same URL can be served again at once; a handler that holds the thread is not waited for.
+            let end = Instant::now() + SHUTDOWN_MARGIN;
+            wait_until(Some(end), |waker| self.hosting.doors_are_closed(waker));
         }
     }
 }
