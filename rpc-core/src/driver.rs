@@ -201,7 +201,7 @@ impl Driver {
     /// Ends the session for this reason.
     pub fn end(self: &Arc<Self>, error: &Error) {
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut chores = Chores::take();
+        let mut chores = Chores::default();
         self.lose(&mut turn, error, &mut chores);
         drop(turn);
         chores.run();

@@ -151,7 +151,7 @@ impl Session {
         let mut inner = self.lock();
         let flushed = inner.machine.is_flushed();
         if flushed && !inner.watchers.is_empty() {
-            chores.wakers.append(&mut inner.watchers);
+            chores.wake_all(&mut inner.watchers);
         }
         flushed && inner.machine.is_closing()
     }
@@ -213,8 +213,8 @@ impl Session {
             inner.machine.handle_link_lost(error, accepted);
             inner.absorb_events(chores);
             inner.requests.clear();
-            chores.wakers.append(&mut inner.watchers);
-            chores.wakers.append(&mut inner.mourners);
+            chores.wake_all(&mut inner.watchers);
+            chores.wake_all(&mut inner.mourners);
         }
     }
 
@@ -361,7 +361,9 @@ impl Inner {
                     Verdict::Error(error) => Settled::Error(error),
                     Verdict::Cancelled(fate) => Settled::cancelled(fate),
                 };
-                chores.wakers.extend(self.waiters.settle(token, settled));
+                if let Some(waker) = self.waiters.settle(token, settled) {
+                    chores.wake(waker);
+                }
             }
             Event::Request { key, object, method, deadline, cause, payload } => {
                 let body = payload.into_buffer(buffers::take);
@@ -375,10 +377,14 @@ impl Inner {
                 }));
             }
             Event::Open { object, open } => self.requests.push_back(Incoming::Open(object, open)),
-            Event::Stop(key) => chores.wakers.extend(self.running.forget(key)),
+            Event::Stop(key) => {
+                if let Some(waker) = self.running.forget(key) {
+                    chores.wake(waker);
+                }
+            }
             Event::Ready => {
                 chores.ready = true;
-                chores.wakers.append(&mut self.watchers);
+                chores.wake_all(&mut self.watchers);
             }
             Event::Draining => {}
             Event::Closed(error) => chores.end = chores.end.take().or(Some(error)),

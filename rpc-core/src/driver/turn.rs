@@ -99,7 +99,7 @@ impl Driver {
 
     /// The part of a turn under the lock: whether there is more to receive, and the chores for when the lock is free.
     pub(super) fn run(&self, turn: &mut Turn, receive: Receive, now: Time) -> (bool, Chores) {
-        let mut chores = Chores::take();
+        let mut chores = Chores::default();
         // Whoever asked for a turn has left before this something that this turn sends.
         let asked = self.wanted.swap(false, Ordering::SeqCst);
         turn.idle = false;

@@ -1,7 +1,6 @@
 //! The calls to be served: waiting to be dispatched, running, no longer wanted.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::VecDeque;
 
 use slab::Slab;
 
@@ -34,6 +33,9 @@ pub enum Stage {
     Expired,
 }
 
+/// Ended calls that may lie between running ones.
+const SPARE: usize = 64;
+
 #[derive(Debug)]
 struct CallIn {
     id: u64,
@@ -44,7 +46,9 @@ struct CallIn {
 #[derive(Debug, Default)]
 pub(super) struct CallsIn {
     calls: Slab<CallIn>,
-    by_id: HashMap<u64, u32, BuildHasherDefault<NumberHasher>>,
+    /// Where each call lies, in the order of the numbers. Calls that have ended stay until they come to the front or are
+    /// more than half.
+    by_id: VecDeque<(u64, u32)>,
     last: u64,
     earliest: Option<Time>,
 }
@@ -73,13 +77,15 @@ impl CallsIn {
     pub(super) fn add(&mut self, id: u64, deadline: Time) -> InKey {
         let place = self.calls.insert(CallIn { id, deadline, stage: Stage::Waiting });
         let place = u32::try_from(place).expect("calls are bounded by the window");
-        self.by_id.insert(id, place);
+        self.by_id.push_back((id, place));
         self.earliest = Some(self.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
         InKey { place, id }
     }
 
     pub(super) fn key(&self, id: u64) -> Option<InKey> {
-        self.by_id.get(&id).map(|place| InKey { place: *place, id })
+        let at = self.by_id.binary_search_by_key(&id, |(known, _)| *known).ok()?;
+        let key = InKey { place: self.by_id.get(at)?.1, id };
+        self.stage(key).map(|_| key)
     }
 
     pub(super) fn stage(&self, key: InKey) -> Option<Stage> {
@@ -96,8 +102,19 @@ impl CallsIn {
     pub(super) fn remove(&mut self, key: InKey) -> Option<Stage> {
         let stage = self.stage(key)?;
         self.calls.remove(key.place as usize);
-        self.by_id.remove(&key.id);
+        self.forget_ended();
         Some(stage)
+    }
+
+    fn forget_ended(&mut self) {
+        let calls = &self.calls;
+        let stands = |(id, place): &(u64, u32)| calls.get(*place as usize).is_some_and(|call| call.id == *id);
+        while self.by_id.front().is_some_and(|front| !stands(front)) {
+            self.by_id.pop_front();
+        }
+        if self.by_id.len() > 2 * calls.len() + SPARE {
+            self.by_id.retain(stands);
+        }
     }
 
     /// Calls whose deadline has passed and who do not know it yet; finds the next deadline.
@@ -126,25 +143,5 @@ impl CallsIn {
             (InKey { place, id: call.id }, call.stage)
         };
         self.calls.iter().map(key).collect()
-    }
-}
-
-/// Call numbers as hashes: at most a window of them, so collisions cost little even if they are made on purpose.
-#[derive(Default)]
-struct NumberHasher(u64);
-
-impl Hasher for NumberHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_right(29);
     }
 }

@@ -187,7 +187,6 @@ impl Machine {
     }
 
     fn handle_reply<'a>(&mut self, head: Head, payload: &'a [u8]) -> Result<Option<Event<'a>>, Violation> {
-        self.calls_out.find(head.call).ok_or_else(|| no_such_call(head.call))?;
         let whole = !head.flags.has(Flags::MORE) && !head.flags.has(Flags::CONTINUED);
         let (head, payload) = if whole {
             if payload.len() > self.config.max_message {
@@ -195,6 +194,7 @@ impl Machine {
             }
             (head, Payload::Borrowed(payload))
         } else {
+            self.calls_out.find(head.call).ok_or_else(|| no_such_call(head.call))?;
             if payload.is_empty() {
                 self.liveness.idle()?;
             }

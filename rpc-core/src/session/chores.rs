@@ -6,10 +6,11 @@ use std::task::Waker;
 use crate::error::Error;
 
 /// What a call to the session asks its caller to do once the lock is free.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Chores {
-    /// Wake these.
-    pub wakers: Vec<Waker>,
+    /// Wake this one, and those on the list: most turns wake one.
+    first: Option<Waker>,
+    others: Vec<Waker>,
     /// The peer has closed, or must be given up, for this reason.
     pub end: Option<Error>,
     /// The peer has said hello.
@@ -22,19 +23,34 @@ thread_local! {
 }
 
 impl Chores {
-    /// No chores yet.
-    pub fn take() -> Self {
-        Chores { wakers: SPARE.try_with(Cell::take).unwrap_or_default(), end: None, ready: false }
+    /// Wakes this one when the lock is free.
+    pub fn wake(&mut self, waker: Waker) {
+        if self.first.is_none() {
+            self.first = Some(waker);
+            return;
+        }
+        if self.others.capacity() == 0 {
+            self.others = SPARE.try_with(Cell::take).unwrap_or_default();
+        }
+        self.others.push(waker);
+    }
+
+    /// Wakes all of these when the lock is free.
+    pub fn wake_all(&mut self, wakers: &mut Vec<Waker>) {
+        self.others.append(wakers);
     }
 
     /// Does them; no lock may be held.
     pub fn run(mut self) {
-        if self.wakers.capacity() == 0 {
-            return;
-        }
-        for waker in self.wakers.drain(..) {
+        if let Some(waker) = self.first.take() {
             waker.wake();
         }
-        let _ = SPARE.try_with(|spare| spare.set(self.wakers));
+        if self.others.capacity() == 0 {
+            return;
+        }
+        for waker in self.others.drain(..) {
+            waker.wake();
+        }
+        let _ = SPARE.try_with(|spare| spare.set(self.others));
     }
 }

@@ -145,7 +145,7 @@ impl Hosting {
     pub(super) fn dismiss(&self) {
         let error = Error::new(Code::Draining, Fate::Unknown, "the server has shut down");
         for driver in self.drivers() {
-            let mut chores = Chores::take();
+            let mut chores = Chores::default();
             driver.session().stop_running(&mut chores);
             driver.session().close(&error);
             chores.run();
