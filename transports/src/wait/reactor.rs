@@ -115,6 +115,8 @@ impl Loop {
             for key in woken.drain(..) {
                 self.wake(key);
             }
+            // What is to come again has been noted meanwhile.
+            woken.append(&mut self.woken);
             (self.errands, self.woken) = (errands, woken);
             if quiet && self.is_done() {
                 break;
