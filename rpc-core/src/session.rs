@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -16,41 +17,18 @@ use crate::time::Time;
 use crate::wire::{Open, Opened};
 
 mod bench;
+mod requests;
 mod running;
 mod waiters;
 
 use bench::Bench;
 pub use bench::Seat;
+pub use requests::Request;
+use requests::Requests;
 use running::Running;
 pub use waiters::CallParts;
 use waiters::Waiters;
 pub use waiters::{Settled, Started};
-
-/// Something that the peer asks for, in the order of its arrival.
-#[derive(Debug)]
-pub enum Incoming {
-    /// It opens a service under this number.
-    Open(u32, Open),
-    /// It calls.
-    Call(Request),
-}
-
-/// A call to be served.
-#[derive(Debug)]
-pub struct Request {
-    /// Its place in the machine's table.
-    pub key: InKey,
-    /// The number under which the service was opened.
-    pub object: u32,
-    /// The method in the caller's numbering.
-    pub method: u16,
-    /// When the caller stops waiting.
-    pub deadline: Time,
-    /// The own call that caused it.
-    pub cause: Option<u64>,
-    /// The encoded arguments.
-    pub body: Vec<u8>,
-}
 
 /// How a handler came to its end.
 #[derive(Debug)]
@@ -74,6 +52,8 @@ pub struct Chores {
     pub end: Option<Error>,
     /// The peer has said hello.
     pub ready: bool,
+    /// The peer opens a service under this number; answer before anything else is received.
+    pub open: Option<(u32, Open)>,
 }
 
 thread_local! {
@@ -84,7 +64,7 @@ thread_local! {
 impl Chores {
     /// No chores yet.
     pub fn take() -> Self {
-        Chores { wakers: SPARE.try_with(Cell::take).unwrap_or_default(), end: None, ready: false }
+        Chores { wakers: SPARE.try_with(Cell::take).unwrap_or_default(), end: None, ready: false, open: None }
     }
 
     /// Does them; no lock may be held.
@@ -114,6 +94,8 @@ pub struct Step {
 #[derive(Debug)]
 pub struct Session {
     inner: Mutex<Inner>,
+    /// Whether requests wait, for those who only want to know that.
+    requested: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -121,8 +103,7 @@ struct Inner {
     machine: Machine,
     waiters: Waiters,
     running: Running,
-    requests: VecDeque<Incoming>,
-    dispatching: bool,
+    requests: Requests,
     bench: Bench,
     /// Those who wait for the hello or for an empty outbox.
     watchers: Vec<Waker>,
@@ -141,14 +122,14 @@ impl Session {
                 machine,
                 waiters: Waiters::default(),
                 running: Running::default(),
-                requests: VecDeque::new(),
-                dispatching: false,
+                requests: Requests::default(),
                 bench: Bench::default(),
                 watchers: Vec::new(),
                 mourners: Vec::new(),
                 ended: None,
                 armed: None,
             }),
+            requested: AtomicBool::new(false),
         }
     }
 
@@ -166,6 +147,7 @@ impl Session {
             inner.absorb(event, chores);
         }
         inner.absorb_events(chores);
+        self.note_requests(&inner);
         let due = inner.machine.poll_timeout().is_some_and(|due| due <= now);
         Ok(due || !inner.machine.is_flushed() || !inner.watchers.is_empty())
     }
@@ -260,7 +242,7 @@ impl Session {
         self.lock().machine.open(service, methods)
     }
 
-    /// Answers an [`Incoming::Open`].
+    /// Answers what [`Chores::open`] asks.
     pub fn answer_open(&self, object: u32, opened: &Opened) {
         self.lock().machine.answer_open(object, opened);
     }
@@ -283,6 +265,7 @@ impl Session {
             inner.machine.handle_link_lost(error, accepted);
             inner.absorb_events(chores);
             inner.requests.clear();
+            self.note_requests(&inner);
             chores.wakers.append(&mut inner.watchers);
             chores.wakers.append(&mut inner.mourners);
         }
@@ -340,39 +323,6 @@ impl Session {
         inner.absorb_events(chores);
     }
 
-    /// Claims the right to dispatch, if there is something to dispatch and nobody does, and gives the first request.
-    pub fn begin_dispatch(&self) -> Option<Incoming> {
-        let mut inner = self.lock();
-        if inner.dispatching || inner.requests.is_empty() {
-            return None;
-        }
-        inner.dispatching = true;
-        inner.next_request()
-    }
-
-    /// The next request for whoever has claimed the right; `None` gives the right back.
-    pub fn next_request(&self) -> Option<Incoming> {
-        self.lock().next_request()
-    }
-
-    /// Whether requests wait.
-    pub fn has_requests(&self) -> bool {
-        !self.lock().requests.is_empty()
-    }
-
-    /// A waiting request that this call of ours has caused.
-    pub fn next_callback(&self, token: u32) -> Option<Request> {
-        let mut inner = self.lock();
-        let key = inner.waiters.key(token)?;
-        let number = inner.machine.number(key)?;
-        let caused = |incoming: &Incoming| matches!(incoming, Incoming::Call(request) if request.cause == Some(number));
-        let at = inner.requests.iter().position(caused)?;
-        match inner.requests.remove(at) {
-            Some(Incoming::Call(request)) if inner.machine.begin(request.key) => Some(request),
-            _ => None,
-        }
-    }
-
     /// A handler has come to its end.
     pub fn finish(&self, key: InKey, outcome: Outcome) {
         let mut inner = self.lock();
@@ -405,17 +355,6 @@ impl Session {
 }
 
 impl Inner {
-    fn next_request(&mut self) -> Option<Incoming> {
-        while let Some(incoming) = self.requests.pop_front() {
-            match &incoming {
-                Incoming::Call(request) if !self.machine.begin(request.key) => {}
-                _ => return Some(incoming),
-            }
-        }
-        self.dispatching = false;
-        None
-    }
-
     fn absorb_events(&mut self, chores: &mut Chores) {
         while let Some(event) = self.machine.poll_event() {
             self.absorb(event, chores);
@@ -435,16 +374,12 @@ impl Inner {
             }
             Event::Request { key, object, method, deadline, cause, payload } => {
                 let body = payload.into_buffer(buffers::take);
-                self.requests.push_back(Incoming::Call(Request {
-                    key,
-                    object,
-                    method,
-                    deadline,
-                    cause,
-                    body,
-                }));
+                // Whoever waits for that call may be the only one who can run what it has caused.
+                let causer = cause.and_then(|number| self.machine.token(number));
+                chores.wakers.extend(causer.and_then(|token| self.waiters.rouse(token)));
+                self.requests.push(Request { key, object, method, deadline, cause, body });
             }
-            Event::Open { object, open } => self.requests.push_back(Incoming::Open(object, open)),
+            Event::Open { object, open } => chores.open = Some((object, open)),
             Event::Stop(key) => chores.wakers.extend(self.running.forget(key)),
             Event::Ready => {
                 chores.ready = true;
