@@ -167,7 +167,7 @@ impl Session {
         }
         Step {
             more: inner.machine.poll_transmit(now, budget, frames),
-            over_budget: inner.machine.verdict_bytes() > SEND_BUDGET,
+            over_budget: inner.is_over_budget(),
             watched: !inner.watchers.is_empty() || inner.machine.is_closing(),
         }
     }
@@ -355,6 +355,11 @@ impl Session {
 }
 
 impl Inner {
+    /// Whether so many bytes of verdicts wait that nothing more is read or dispatched.
+    fn is_over_budget(&self) -> bool {
+        self.machine.verdict_bytes() > SEND_BUDGET
+    }
+
     fn absorb_events(&mut self, chores: &mut Chores) {
         while let Some(event) = self.machine.poll_event() {
             self.absorb(event, chores);

@@ -107,7 +107,7 @@ impl Attendance {
         let again = self.driver.turn(Receive::Yes, true);
         let until = self.driver.session.arm();
         Pumped {
-            again: again || self.driver.session.has_requests(),
+            again: again || self.driver.session.has_dispatchable(),
             ended: self.driver.session.ended().is_some(),
             wants: self.driver.wants(),
             until,

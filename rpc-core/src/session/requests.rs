@@ -51,6 +51,14 @@ impl Session {
         self.requested.load(Ordering::Acquire)
     }
 
+    /// Whether requests wait that somebody may dispatch now.
+    pub fn has_dispatchable(&self) -> bool {
+        self.has_requests() && {
+            let inner = self.lock();
+            !inner.requests.claimed && !inner.requests.queue.is_empty() && !inner.is_over_budget()
+        }
+    }
+
     /// Claims the right to dispatch, if there is something to dispatch and nobody does, and gives the first request.
     pub fn begin_dispatch(&self) -> Option<Request> {
         if !self.has_requests() {
@@ -70,6 +78,10 @@ impl Session {
 
     fn next(&self, inner: &mut Inner) -> Option<Request> {
         let next = loop {
+            // What the peer does not take is not made either.
+            if inner.is_over_budget() {
+                break None;
+            }
             match inner.requests.queue.pop_front() {
                 Some(request) if !inner.machine.begin(request.key) => {}
                 next => break next,
