@@ -26,7 +26,7 @@ pub use attend::{Attendance, Pumped};
 pub use host::{Host, Interest, Sleeper, Wants};
 pub use task::{Job, Task};
 pub use turn::Receive;
-use turn::Turn;
+use turn::{Standing, Turn};
 pub use wait::with_thread_waker;
 
 /// What serves the peer's requests.
@@ -130,15 +130,29 @@ impl Driver {
     }
 
     /// What to wait on; `None` once the link is gone.
-    pub fn interest(&self) -> Option<Interest> {
-        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        turn.link.as_deref().map(Interest::of)
+    pub fn interest(self: &Arc<Self>) -> Option<Interest> {
+        self.look(|turn| turn.link.as_deref().map(Interest::of))
+    }
+
+    /// How things stand before a sleep, for somebody who already listens to the link.
+    fn standing(self: &Arc<Self>) -> Standing {
+        self.look(Turn::stand)
     }
 
     /// Which news of the link are wanted, after the last turn.
-    pub fn wants(&self) -> Wants {
-        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        Wants { read: !turn.paused, write: turn.blocked }
+    pub fn wants(self: &Arc<Self>) -> Wants {
+        self.look(|turn| turn.wants())
+    }
+
+    /// Looks at the turn between turns. Who wanted to flush meanwhile found it taken and went away: that is made up for.
+    fn look<T>(self: &Arc<Self>, mut look: impl FnMut(&mut Turn) -> T) -> T {
+        loop {
+            let seen = look(&mut self.turn.lock().unwrap_or_else(PoisonError::into_inner));
+            if !self.wanted.load(Ordering::SeqCst) {
+                return seen;
+            }
+            self.flush();
+        }
     }
 
     /// Sends what waits, now; if another thread is in a turn, that one does it.
@@ -163,7 +177,9 @@ impl Driver {
 
     /// A turn for somebody who only looks in.
     pub fn touch(self: &Arc<Self>) {
-        self.turn(Receive::Yes, self.anyone_dispatches());
+        if self.turn(Receive::Yes, self.anyone_dispatches()) && self.wanted.load(Ordering::SeqCst) {
+            self.flush();
+        }
     }
 
     /// An attendant's timers are set too late: it sets them again.

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use crate::driver::wait::Post;
-use crate::driver::{Driver, Home};
+use crate::driver::{Driver, Home, Wants};
 use crate::error::{Code, Error, Fate, Gone};
 use crate::limits::{TURN_BYTES, TURN_FRAMES};
 use crate::proto::Outgoing;
@@ -49,6 +49,28 @@ impl Turn {
             post: None,
             idle: false,
         }
+    }
+}
+
+/// How things stand before a sleep.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
+    /// Which news of the link are wanted.
+    pub(super) wants: Wants,
+    /// The link signals whatever comes from now on. Otherwise something is there already: a turn comes before the sleep.
+    pub(super) quiet: bool,
+}
+
+impl Turn {
+    pub(super) fn wants(&self) -> Wants {
+        Wants { read: !self.paused, write: self.blocked }
+    }
+
+    /// Arms the link for a sleep.
+    pub(super) fn stand(&mut self) -> Standing {
+        let wants = self.wants();
+        let quiet = !wants.read || self.link.as_mut().is_none_or(|link| link.arm());
+        Standing { wants, quiet }
     }
 }
 
@@ -128,7 +150,10 @@ impl Driver {
                     bytes += frame.len();
                     match self.session.receive(frame, now, chores) {
                         Ok(step) => wanted |= step,
-                        Err(violation) => break Stopped::Ended(self.accuse(&mut **link, &violation.0)),
+                        Err(violation) => {
+                            let waiting = !turn.frames.is_empty();
+                            break Stopped::Ended(self.accuse(&mut **link, waiting, &violation.0));
+                        }
                     }
                     if let (Some((object, open)), Some(server)) = (chores.open.take(), &self.server) {
                         self.session.answer_open(object, &server.open(open));
@@ -140,7 +165,9 @@ impl Driver {
                 Err(fault) => break Stopped::Ended(self.fault(fault)),
             }
         };
-        turn.idle = frames > 0 && !wanted && !turn.blocked && turn.frames.is_empty();
+        // A turn that leaves something behind says so to the link, by flushing it.
+        let behind = matches!(stopped, Stopped::Budget);
+        turn.idle = frames > 0 && !behind && !wanted && !turn.blocked && turn.frames.is_empty();
         let partial = link.is_mid_frame();
         if partial || turn.partial {
             turn.partial = partial;
@@ -149,12 +176,15 @@ impl Driver {
         stopped
     }
 
-    /// Tells the peer which rule it broke, in one attempt, and says so.
-    fn accuse(&self, link: &mut dyn Link, rule: &str) -> Error {
+    /// Tells the peer which rule it broke, in one attempt, and says so. Not if frames wait for the link: none may
+    /// overtake another, or the link's count of accepted ones would name the wrong ones.
+    fn accuse(&self, link: &mut dyn Link, waiting: bool, rule: &str) -> Error {
         let error = Error::new(Code::ProtocolViolation, Fate::Unknown, rule);
         self.session.close(&error);
         let mut frames = VecDeque::new();
-        self.session.transmit(self.host.now(), TURN_BYTES, &mut frames);
+        if !waiting {
+            self.session.transmit(self.host.now(), TURN_BYTES, &mut frames);
+        }
         for frame in frames {
             let _ = link.send(OutFrame { head: frame.head.as_slice(), body: frame.body() });
         }

@@ -7,7 +7,7 @@ use std::task::{Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
-use crate::driver::{Driver, Interest, Receive, Sleeper, Wants};
+use crate::driver::{Driver, Interest, Receive, Sleeper, Standing};
 use crate::error::{Code, Error, Fate};
 use crate::limits::NESTED_DEPTH;
 use crate::session::{Outcome, Seat, Settled};
@@ -104,7 +104,7 @@ struct Sitting<'a> {
     parker: &'a Arc<Parker>,
     post: Arc<Post>,
     /// What the first sleep needs to know; later ones ask again.
-    first: Option<(Wants, Option<Time>)>,
+    first: Option<(Standing, Option<Time>)>,
     /// The peer has said hello, so the post stays as it is.
     ready: bool,
     ticket: Option<usize>,
@@ -119,10 +119,12 @@ impl<'a> Sitting<'a> {
         due: Option<Time>,
         ready: bool,
     ) -> Option<Self> {
-        let (post, wants) = driver.outlook()?;
+        let (post, standing) = driver.outlook()?;
         parker.set_seat(Some(Arc::clone(&post)));
         let ticket = post.interest.event().map(|event| event.subscribe(waker.clone()));
-        Some(Sitting { driver, parker, post, first: Some((wants, due)), ready, ticket })
+        // What was signalled before there was a subscription is lost: an event is asked again.
+        let first = ticket.is_none().then_some((standing, due));
+        Some(Sitting { driver, parker, post, first, ready, ticket })
     }
 
     fn sleep(&mut self, until: Time) {
@@ -131,9 +133,12 @@ impl<'a> Sitting<'a> {
         {
             self.post = post;
         }
-        let now = || (self.driver.wants(), self.driver.session().arm());
-        let (wants, due) = self.first.take().unwrap_or_else(now);
-        let until = due.map_or(until, |due| due.min(until));
+        let now = || (self.driver.standing(), self.driver.session().arm());
+        let (standing, due) = self.first.take().unwrap_or_else(now);
+        if !standing.quiet {
+            return;
+        }
+        let (wants, until) = (standing.wants, due.map_or(until, |due| due.min(until)));
         match self.parker.sleep(|| self.post.sleeper.park(&self.post.interest, wants, until)) {
             None | Some(Ok(false)) => {}
             Some(Ok(true)) => self.driver.peer_exited(),
@@ -158,23 +163,23 @@ impl Drop for Sitting<'_> {
 }
 
 impl Driver {
-    /// What a thread needs that sits at the link, and which news are wanted; `None`: the link is gone, or no descriptor
-    /// is left to sleep on.
-    fn outlook(&self) -> Option<(Arc<Post>, Wants)> {
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let wants = Wants { read: !turn.paused, write: turn.blocked };
-        if let Some(post) = &turn.post {
-            return Some((Arc::clone(post), wants));
-        }
-        let interest = Interest::of(&**turn.link.as_ref()?);
-        let mut sleeper = self.sleeper.lock().unwrap_or_else(PoisonError::into_inner);
-        let sleeper = match &*sleeper {
-            Some(sleeper) => Arc::clone(sleeper),
-            None => Arc::clone(sleeper.insert(self.host.sleeper().ok()?)),
-        };
-        let post = Arc::new(Post { sleeper, interest });
-        turn.post = Some(Arc::clone(&post));
-        Some((post, wants))
+    /// What a thread needs that sits at the link, and how things stand before its sleep; `None`: the link is gone, or no
+    /// descriptor is left to sleep on.
+    fn outlook(self: &Arc<Self>) -> Option<(Arc<Post>, Standing)> {
+        self.look(|turn| {
+            if let Some(post) = &turn.post {
+                return Some((Arc::clone(post), turn.stand()));
+            }
+            let interest = Interest::of(&**turn.link.as_ref()?);
+            let mut sleeper = self.sleeper.lock().unwrap_or_else(PoisonError::into_inner);
+            let sleeper = match &*sleeper {
+                Some(sleeper) => Arc::clone(sleeper),
+                None => Arc::clone(sleeper.insert(self.host.sleeper().ok()?)),
+            };
+            let post = Arc::new(Post { sleeper, interest });
+            turn.post = Some(Arc::clone(&post));
+            Some((post, turn.stand()))
+        })
     }
 
     /// Waits for a call's verdict, doing turns. The deadline ends it through the session. `fresh`: the call was started

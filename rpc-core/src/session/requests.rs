@@ -3,26 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
-use crate::proto::InKey;
-use crate::session::{Inner, Session};
-use crate::time::Time;
-
-/// A call to be served.
-#[derive(Debug)]
-pub struct Request {
-    /// Its place in the machine's table.
-    pub key: InKey,
-    /// The number under which the service was opened.
-    pub object: u32,
-    /// The method in the caller's numbering.
-    pub method: u16,
-    /// When the caller stops waiting.
-    pub deadline: Time,
-    /// The own call that caused it.
-    pub cause: Option<u64>,
-    /// The encoded arguments.
-    pub body: Vec<u8>,
-}
+use crate::session::{Inner, Request, Session};
 
 #[derive(Debug, Default)]
 pub(super) struct Requests {

@@ -123,7 +123,7 @@ impl Plan {
         Driver::new(Parts {
             session: Session::new(Machine::new(config, wait::now())),
             link,
-            host: Local::new(home),
+            host: Local::host(home),
             server: Some(Arc::new(router)),
             home: dispatch,
             url: self.url.to_string(),
