@@ -11,9 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use crate::error::{Code, Error, Fate, Gone};
-use crate::session::{Chores, Incoming, Session};
+use crate::session::{Chores, Request, Session};
 use crate::time::Time;
 use crate::transport::{Link, Peer, Readiness};
+use crate::wire::{Open, Opened};
 
 mod attend;
 mod host;
@@ -30,9 +31,12 @@ pub use wait::with_thread_waker;
 
 /// What serves the peer's requests.
 pub trait Dispatch: Send + Sync {
+    /// Answers the opening of a service; called in the order of arrival, within a turn, before any of its calls arrives.
+    fn open(&self, open: Open) -> Opened;
+
     /// Serves one request, from `now` on; gives the time at its end. Called in the order of arrival, by one thread at a
     /// time except for callbacks inside a wait.
-    fn dispatch(&self, driver: &Arc<Driver>, incoming: Incoming, now: Time) -> Time;
+    fn dispatch(&self, driver: &Arc<Driver>, request: Request, now: Time) -> Time;
 }
 
 /// Where requests are dispatched.

@@ -4,6 +4,7 @@
 //! outside, handlers run outside.
 
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -17,13 +18,15 @@ use crate::wire::Opened;
 mod bench;
 mod chores;
 mod incoming;
+mod requests;
 mod running;
 mod waiters;
 
 use bench::Bench;
 pub use bench::Seat;
 pub use chores::Chores;
-pub use incoming::{Incoming, Outcome, Request};
+pub use incoming::{Outcome, Request};
+use requests::Requests;
 use running::Running;
 pub use waiters::CallParts;
 use waiters::Waiters;
@@ -44,6 +47,8 @@ pub struct Step {
 #[derive(Debug)]
 pub struct Session {
     inner: Mutex<Inner>,
+    /// Whether requests wait, for those who only want to know that.
+    requested: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -51,8 +56,7 @@ struct Inner {
     machine: Machine,
     waiters: Waiters,
     running: Running,
-    requests: VecDeque<Incoming>,
-    dispatching: bool,
+    requests: Requests,
     bench: Bench,
     /// Those who wait for the hello or for an empty outbox.
     watchers: Vec<Waker>,
@@ -71,14 +75,14 @@ impl Session {
                 machine,
                 waiters: Waiters::default(),
                 running: Running::default(),
-                requests: VecDeque::new(),
-                dispatching: false,
+                requests: Requests::default(),
                 bench: Bench::default(),
                 watchers: Vec::new(),
                 mourners: Vec::new(),
                 ended: None,
                 armed: None,
             }),
+            requested: AtomicBool::new(false),
         }
     }
 
@@ -96,6 +100,7 @@ impl Session {
             inner.absorb(event, chores);
         }
         inner.absorb_events(chores);
+        self.note_requests(&inner);
         let due = inner.machine.poll_timeout().is_some_and(|due| due <= now);
         Ok(due || !inner.machine.is_flushed() || !inner.watchers.is_empty())
     }
@@ -115,7 +120,7 @@ impl Session {
         }
         Step {
             more: inner.machine.poll_transmit(now, budget, frames),
-            over_budget: inner.machine.answer_bytes() > SEND_BUDGET,
+            over_budget: inner.is_over_budget(),
             watched: !inner.watchers.is_empty() || inner.machine.is_closing(),
         }
     }
@@ -190,7 +195,7 @@ impl Session {
         self.lock().machine.open(service, methods)
     }
 
-    /// Answers an [`Incoming::Open`].
+    /// Answers what [`Chores::open`] asks.
     pub fn answer_open(&self, object: u32, opened: &Opened) {
         self.lock().machine.answer_open(object, opened);
     }
@@ -213,6 +218,7 @@ impl Session {
             inner.machine.handle_link_lost(error, accepted);
             inner.absorb_events(chores);
             inner.requests.clear();
+            self.note_requests(&inner);
             chores.wake_all(&mut inner.watchers);
             chores.wake_all(&mut inner.mourners);
         }
@@ -270,39 +276,6 @@ impl Session {
         inner.absorb_events(chores);
     }
 
-    /// Claims the right to dispatch, if there is something to dispatch and nobody does, and gives the first request.
-    pub fn begin_dispatch(&self) -> Option<Incoming> {
-        let mut inner = self.lock();
-        if inner.dispatching || inner.requests.is_empty() {
-            return None;
-        }
-        inner.dispatching = true;
-        inner.next_request()
-    }
-
-    /// The next request for whoever has claimed the right; `None` gives the right back.
-    pub fn next_request(&self) -> Option<Incoming> {
-        self.lock().next_request()
-    }
-
-    /// Whether requests wait.
-    pub fn has_requests(&self) -> bool {
-        !self.lock().requests.is_empty()
-    }
-
-    /// A waiting request that this call of ours has caused.
-    pub fn next_callback(&self, token: u32) -> Option<Request> {
-        let mut inner = self.lock();
-        let key = inner.waiters.key(token)?;
-        let number = inner.machine.number(key)?;
-        let caused = |incoming: &Incoming| matches!(incoming, Incoming::Call(request) if request.cause == Some(number));
-        let at = inner.requests.iter().position(caused)?;
-        match inner.requests.remove(at) {
-            Some(Incoming::Call(request)) if inner.machine.begin(request.key) => Some(request),
-            _ => None,
-        }
-    }
-
     /// A handler has come to its end.
     pub fn finish(&self, key: InKey, outcome: Outcome) {
         let mut inner = self.lock();
@@ -335,15 +308,9 @@ impl Session {
 }
 
 impl Inner {
-    fn next_request(&mut self) -> Option<Incoming> {
-        while let Some(incoming) = self.requests.pop_front() {
-            match &incoming {
-                Incoming::Call(request) if !self.machine.begin(request.key) => {}
-                _ => return Some(incoming),
-            }
-        }
-        self.dispatching = false;
-        None
+    /// Whether so many bytes of verdicts wait that nothing more is read or dispatched.
+    fn is_over_budget(&self) -> bool {
+        self.machine.answer_bytes() > SEND_BUDGET
     }
 
     fn absorb_events(&mut self, chores: &mut Chores) {
@@ -367,16 +334,14 @@ impl Inner {
             }
             Event::Request { key, object, method, deadline, cause, payload } => {
                 let body = payload.into_buffer(buffers::take);
-                self.requests.push_back(Incoming::Call(Request {
-                    key,
-                    object,
-                    method,
-                    deadline,
-                    cause,
-                    body,
-                }));
+                // Whoever waits for that call may be the only one who can run what it has caused.
+                let causer = cause.and_then(|number| self.machine.token(number));
+                if let Some(waker) = causer.and_then(|token| self.waiters.rouse(token)) {
+                    chores.wake(waker);
+                }
+                self.requests.push(Request { key, object, method, deadline, cause, body });
             }
-            Event::Open { object, open } => self.requests.push_back(Incoming::Open(object, open)),
+            Event::Open { object, open } => chores.open = Some((object, open)),
             Event::Stop(key) => {
                 if let Some(waker) = self.running.forget(key) {
                     chores.wake(waker);

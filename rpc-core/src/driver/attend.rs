@@ -108,7 +108,7 @@ impl Attendance {
         let until = self.driver.session.arm();
         let standing = self.driver.standing();
         Pumped {
-            again: again || self.driver.session.has_requests() || !standing.quiet,
+            again: again || self.driver.session.has_dispatchable() || !standing.quiet,
             ended: self.driver.session.ended().is_some(),
             wants: standing.wants,
             until,

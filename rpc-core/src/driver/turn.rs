@@ -155,6 +155,10 @@ impl Driver {
                             break Stopped::Ended(self.accuse(&mut **link, waiting, &violation.0));
                         }
                     }
+                    if let (Some((object, open)), Some(server)) = (chores.open.take(), &self.server) {
+                        self.session.answer_open(object, &server.open(open));
+                        wanted = true;
+                    }
                 }
                 Ok(Received::WouldBlock) => break Stopped::Drained,
                 Ok(Received::Closed) => break Stopped::Ended(gone(Gone::Hup)),
@@ -270,11 +274,11 @@ impl Driver {
     /// Serves what waits, unless somebody does already. `Some`: something was served, and so late is it now.
     pub(super) fn dispatch(self: &Arc<Self>, mut now: Time) -> Option<Time> {
         let server = self.server.as_ref()?;
-        let mut incoming = self.session.begin_dispatch()?;
+        let mut request = self.session.begin_dispatch()?;
         loop {
-            now = server.dispatch(self, incoming, now);
+            now = server.dispatch(self, request, now);
             match self.session.next_request() {
-                Some(next) => incoming = next,
+                Some(next) => request = next,
                 None => return Some(now),
             }
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::driver::{Driver, Interest, Receive, Sleeper, Standing};
 use crate::error::{Code, Error, Fate};
 use crate::limits::NESTED_DEPTH;
-use crate::session::{Incoming, Outcome, Seat, Settled};
+use crate::session::{Outcome, Seat, Settled};
 use crate::time::Time;
 use crate::transport::Readiness;
 
@@ -231,14 +231,27 @@ impl Driver {
                     Some(sitting) => sitting.sleep(until),
                     None => self.sleep_aside(parker, until),
                 }
-                self.waiters_turn(callbacks_of);
+                let mut again = true;
+                while again {
+                    again = self.turn(Receive::Yes, false);
+                    if self.session.has_requests() {
+                        // A handler may wait itself, here or elsewhere: it must find the seat free, and so must others.
+                        drop(sitting.take());
+                        self.leave_bench(parker, std::mem::take(&mut benched));
+                        self.run_handlers(callbacks_of);
+                    }
+                }
             };
             drop(sitting);
-            if benched && let Some(next) = self.session.leave_bench(parker.id) {
-                next.wake();
-            }
+            self.leave_bench(parker, benched);
             result
         })
+    }
+
+    fn leave_bench(&self, parker: &Parker, benched: bool) {
+        if benched && let Some(next) = self.session.leave_bench(parker.id) {
+            next.wake();
+        }
     }
 
     fn give_up_seat(self: &Arc<Self>) {
@@ -258,13 +271,15 @@ impl Driver {
         parker.sleep(|| std::thread::park_timeout(left));
     }
 
-    fn waiters_turn(self: &Arc<Self>, callbacks_of: Option<u32>) {
-        let mut again = true;
-        while again {
-            again = self.turn(Receive::Yes, self.anyone_dispatches());
-            if let Some(token) = callbacks_of {
-                self.run_callbacks(token);
-            }
+    /// Runs the handlers that are this thread's to run.
+    fn run_handlers(self: &Arc<Self>, callbacks_of: Option<u32>) {
+        if let Some(token) = callbacks_of {
+            self.run_callbacks(token);
+        }
+        if self.anyone_dispatches()
+            && let Some(now) = self.dispatch(self.host.now())
+        {
+            self.flush_at(now);
         }
     }
 
@@ -282,7 +297,7 @@ impl Driver {
                 continue;
             }
             NESTED.set(depth + 1);
-            server.dispatch(self, Incoming::Call(request), self.host.now());
+            server.dispatch(self, request, self.host.now());
             NESTED.set(depth);
         }
         if served {

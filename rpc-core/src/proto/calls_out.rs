@@ -267,6 +267,12 @@ impl CallsOut {
         (call.id == id && matches!(call.phase, Phase::Sent { .. })).then_some(())
     }
 
+    /// Who is to be told of the call of this number.
+    pub(super) fn token(&self, id: u64) -> Option<u32> {
+        self.find(id)?;
+        self.calls.get(*self.flight.get(place(id))? as usize)?.token
+    }
+
     fn forget(&mut self, id: u64) -> Option<CallOut> {
         let key = self.flight.try_remove(place(id))?;
         self.calls.try_remove(key as usize)

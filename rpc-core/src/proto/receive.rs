@@ -213,6 +213,11 @@ impl Machine {
         )
     }
 
+    /// Who waits for the verdict of the call of this number.
+    pub fn token(&self, number: u64) -> Option<u32> {
+        self.calls_out.token(number)
+    }
+
     fn handle_verdict<'a>(&mut self, id: u64, verdict: Verdict<'a>) -> Result<Option<Event<'a>>, Violation> {
         let token = self.calls_out.settle(id).ok_or_else(|| no_such_call(id))?;
         self.liveness.useful();

@@ -113,8 +113,7 @@ impl Body {
     pub fn decode<'de, P: Seeds<'de>>(&'de self, seeds: P) -> Result<P::Values, Refusal> {
         let limits = DecodeLimits::for_message(self.bytes.len());
         let limits = self.budget.map_or(limits, |budget| limits.with_budget(budget));
-        seeds
-            .decode(self.codec, &self.bytes, limits)
+        caught(Fate::NotExecuted, || seeds.decode(self.codec, &self.bytes, limits))?
             .map_err(|error| Refusal(error.into_error(Fate::NotExecuted)))
     }
 
@@ -136,7 +135,7 @@ impl Body {
 
     fn encode<X: Encoding>(&self, value: &X, failed: bool) -> Result<Encoded, Refusal> {
         let mut buf = buffers::take(value.size_hint());
-        match codec::encode(self.codec, value, &mut buf) {
+        match caught(Fate::Completed, || codec::encode(self.codec, value, &mut buf))? {
             Ok(()) => Ok(Encoded { failed, buf }),
             Err(error) => Err(Refusal(error.into_error(Fate::Completed))),
         }
@@ -236,6 +235,11 @@ fn run_caught<S>(
     let result = catch_unwind(AssertUnwindSafe(|| handler(service, body)));
     drop(entered);
     run.end(result.unwrap_or_else(|panic| Err(panicked(&*panic))));
+}
+
+/// Runs a type's own code around the handler; if it panics, the call has this fate.
+fn caught<T>(fate: Fate, run: impl FnOnce() -> T) -> Result<T, Refusal> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| Refusal(panicked(&*panic).0.with_fate(fate)))
 }
 
 /// What a handler's panic tells its caller.

@@ -11,7 +11,7 @@ use crate::error::{Code, Error, Fate};
 use crate::limits::{HANDLER_HOLD, MAX_SERVER_CALLS};
 use crate::server::Service;
 use crate::server::request::{Body, Request, Run};
-use crate::session::{Incoming, Outcome};
+use crate::session::Outcome;
 use crate::time::Time;
 use crate::wire::{Answer, Open, Opened};
 
@@ -66,7 +66,7 @@ impl Router {
         Router { services, load, budget, codec: OnceLock::new(), routes: Mutex::default() }
     }
 
-    fn open(&self, open: Open) -> Opened {
+    fn opened(&self, open: Open) -> Opened {
         let service = self.services.iter().find(|service| service.descriptor().name() == open.service);
         let number = |name: &str| {
             let methods = service?.descriptor().methods();
@@ -170,14 +170,11 @@ fn unknown_method(service: &dyn Service, name: &str) -> Error {
 }
 
 impl Dispatch for Router {
-    fn dispatch(&self, driver: &Arc<Driver>, incoming: Incoming, now: Time) -> Time {
-        match incoming {
-            Incoming::Open(object, open) => {
-                let opened = self.open(open);
-                driver.session().answer_open(object, &opened);
-                now
-            }
-            Incoming::Call(request) => self.call(driver, request, now),
-        }
+    fn open(&self, open: Open) -> Opened {
+        self.opened(open)
+    }
+
+    fn dispatch(&self, driver: &Arc<Driver>, request: crate::session::Request, now: Time) -> Time {
+        self.call(driver, request, now)
     }
 }

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::task::Waker;
 
 use crate::error::Error;
+use crate::wire::Open;
 
 /// What a call to the session asks its caller to do once the lock is free.
 #[derive(Debug, Default)]
@@ -15,6 +16,8 @@ pub struct Chores {
     pub end: Option<Error>,
     /// The peer has said hello.
     pub ready: bool,
+    /// The peer opens a service under this number; answer before anything else is received.
+    pub open: Option<(u32, Open)>,
 }
 
 thread_local! {

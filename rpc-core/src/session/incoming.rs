@@ -1,18 +1,8 @@
-//! What the peer asks for, and how it ends.
+//! What the peer calls, and how that ends.
 
 use crate::error::Error;
 use crate::proto::InKey;
 use crate::time::Time;
-use crate::wire::Open;
-
-/// Something that the peer asks for, in the order of its arrival.
-#[derive(Debug)]
-pub enum Incoming {
-    /// It opens a service under this number.
-    Open(u32, Open),
-    /// It calls.
-    Call(Request),
-}
 
 /// A call to be served.
 #[derive(Debug)]

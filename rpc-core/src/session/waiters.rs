@@ -58,6 +58,11 @@ impl Waiters {
         waiter.waker.take()
     }
 
+    /// The waker of whoever waits, who leaves it again if it has come for nothing.
+    pub(super) fn rouse(&mut self, token: u32) -> Option<Waker> {
+        self.slots.get_mut(token as usize)?.waker.take()
+    }
+
     /// The machine's key of a call that has no verdict.
     pub(super) fn key(&self, token: u32) -> Option<OutKey> {
         self.slots.get(token as usize).filter(|waiter| waiter.settled.is_none()).map(|waiter| waiter.key)

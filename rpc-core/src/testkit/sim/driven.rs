@@ -9,14 +9,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::bare::gone;
 use super::end::{Asked, End, Ended, Start};
-use crate::driver::{Driver, Home, Host, Parts, Receive, Sleeper, Task};
+use crate::driver::{Dispatch, Driver, Home, Host, Parts, Receive, Sleeper, Task};
 use crate::error::{Code, Error, Fate, Gone};
 use crate::proto::{Config, InKey, Machine, Stage};
-use crate::session::{CallParts, Incoming, Outcome, Session, Settled};
+use crate::session::{CallParts, Outcome, Request, Session, Settled};
 use crate::testkit::ScriptedStream;
 use crate::time::Time;
 use crate::transport::Framed;
-use crate::wire::{Answer, Opened};
+use crate::wire::{Answer, Open, Opened};
 
 pub(super) struct Driven {
     driver: Arc<Driver>,
@@ -63,6 +63,20 @@ impl Host for Clockwork {
     }
 }
 
+/// Opens whatever is asked for; the scenario itself takes the calls.
+struct Everything;
+
+impl Dispatch for Everything {
+    fn open(&self, open: Open) -> Opened {
+        let answers = open.methods.iter().map(|_| Answer::Served).collect();
+        Opened { known: true, answers, text: String::new() }
+    }
+
+    fn dispatch(&self, _: &Arc<Driver>, _: Request, now: Time) -> Time {
+        now
+    }
+}
+
 impl Driven {
     fn session(&self) -> &Session {
         self.driver.session()
@@ -76,7 +90,7 @@ impl End for Driven {
             session: Session::new(Machine::new(config, Time::default())),
             link: Box::new(link),
             host: Arc::clone(&host) as Arc<dyn Host>,
-            server: None,
+            server: Some(Arc::new(Everything)),
             home: Home::Attendants,
             url: "sim:".into(),
         });
@@ -136,22 +150,10 @@ impl End for Driven {
     }
 
     fn next_request(&mut self) -> Option<Asked> {
-        loop {
-            let incoming = if self.dispatching {
-                self.session().next_request()
-            } else {
-                self.session().begin_dispatch()
-            };
-            self.dispatching = incoming.is_some();
-            match incoming? {
-                Incoming::Call(request) => return Some(Asked { key: request.key, body: request.body }),
-                Incoming::Open(object, open) => {
-                    let answers = open.methods.iter().map(|_| Answer::Served).collect();
-                    let opened = Opened { known: true, answers, text: String::new() };
-                    self.session().answer_open(object, &opened);
-                }
-            }
-        }
+        let request =
+            if self.dispatching { self.session().next_request() } else { self.session().begin_dispatch() };
+        self.dispatching = request.is_some();
+        request.map(|Request { key, body, .. }| Asked { key, body })
     }
 
     fn stage(&self, key: InKey) -> Option<Stage> {

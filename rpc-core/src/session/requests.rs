@@ -1,0 +1,92 @@
+//! The peer's calls that wait to be dispatched, and who may dispatch them.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+
+use crate::session::{Inner, Request, Session};
+
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    queue: VecDeque<Request>,
+    /// Somebody dispatches.
+    claimed: bool,
+}
+
+impl Requests {
+    pub(super) fn push(&mut self, request: Request) {
+        self.queue.push_back(request);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.queue.clear();
+    }
+}
+
+impl Session {
+    pub(super) fn note_requests(&self, inner: &Inner) {
+        self.requested.store(!inner.requests.queue.is_empty(), Ordering::Release);
+    }
+
+    /// Whether requests wait.
+    pub fn has_requests(&self) -> bool {
+        self.requested.load(Ordering::Acquire)
+    }
+
+    /// Whether requests wait that somebody may dispatch now.
+    pub fn has_dispatchable(&self) -> bool {
+        self.has_requests() && {
+            let inner = self.lock();
+            !inner.requests.claimed && !inner.requests.queue.is_empty() && !inner.is_over_budget()
+        }
+    }
+
+    /// Claims the right to dispatch, if there is something to dispatch and nobody does, and gives the first request.
+    pub fn begin_dispatch(&self) -> Option<Request> {
+        if !self.has_requests() {
+            return None;
+        }
+        let mut inner = self.lock();
+        if inner.requests.claimed {
+            return None;
+        }
+        self.next(&mut inner)
+    }
+
+    /// The next request for whoever has claimed the right; `None` gives the right back.
+    pub fn next_request(&self) -> Option<Request> {
+        self.next(&mut self.lock())
+    }
+
+    fn next(&self, inner: &mut Inner) -> Option<Request> {
+        let next = loop {
+            // What the peer does not take is not made either.
+            if inner.is_over_budget() {
+                break None;
+            }
+            match inner.requests.queue.pop_front() {
+                Some(request) if !inner.machine.begin(request.key) => {}
+                next => break next,
+            }
+        };
+        inner.requests.claimed = next.is_some();
+        self.note_requests(inner);
+        next
+    }
+
+    /// A waiting request that this call of ours has caused.
+    pub fn next_callback(&self, token: u32) -> Option<Request> {
+        let mut inner = self.lock();
+        let key = inner.waiters.key(token)?;
+        let number = inner.machine.number(key)?;
+        let caused = |request: &Request| request.cause == Some(number);
+        let next = loop {
+            let at = inner.requests.queue.iter().position(caused)?;
+            match inner.requests.queue.remove(at) {
+                Some(request) if !inner.machine.begin(request.key) => {}
+                next => break next,
+            }
+        };
+        self.note_requests(&inner);
+        next
+    }
+}

@@ -1,0 +1,391 @@
+//! Peers that die: every call ends soon and with the right fate, whoever still holds the wire open.
+
+#[expect(unreachable_pub, reason = "shared by several test binaries")]
+mod peers;
+
+use std::future::Future;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use farcall::{Call, Code, Error, Fate, Gone};
+use peers::process::{self, Peer, cast, exec_url};
+use peers::service::{Gauge, ProbeClient, ProbeServer, Subject};
+use peers::watchdog::watch;
+use tempfile::TempDir;
+
+/// What a local wire promises.
+const SOON: Duration = Duration::from_millis(50);
+
+/// What a busy machine may make of it in a bad round.
+const LATE: Duration = Duration::from_secs(3);
+
+#[test]
+fn plays_a_peer_when_asked() {
+    process::play_if_asked();
+}
+
+/// Runs `round` until it was quick enough once; it is never allowed to be late.
+fn soon(mut round: impl FnMut() -> Duration) {
+    let mut times = Vec::new();
+    for _ in 0..6 {
+        let time = round();
+        assert!(time < LATE, "it took {time:?}");
+        times.push(time);
+        if time <= SOON {
+            return;
+        }
+    }
+    panic!("never within {SOON:?}: {times:?}");
+}
+
+fn directory() -> TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+fn socket(directory: &TempDir) -> String {
+    format!("unix:{}", directory.path().join("s").display())
+}
+
+/// The URL under which clients find the server, and the server where it is not started by them.
+fn server(wire: &str, directory: &TempDir) -> (String, Option<Peer>) {
+    let url = match wire {
+        "exec" => return (exec_url(None), None),
+        "tcp" => "tcp://127.0.0.1:0".to_owned(),
+        _ => socket(directory),
+    };
+    let peer = Peer::serving(&url);
+    (peer.url().to_owned(), Some(peer))
+}
+
+fn is_gone(error: &Error) -> bool {
+    matches!(error.code(), Code::PeerGone(Gone::Exited | Gone::Hup | Gone::Reset))
+}
+
+/// A hundred threads wait for calls that hang; the server is killed; how long until the last has returned.
+fn kill_under_threads(wire: &str) -> Duration {
+    let directory = directory();
+    let (url, _peer) = server(wire, &directory);
+    let probe: ProbeClient = farcall::connect(url).wait().unwrap();
+    let pid = probe.pid().wait().unwrap();
+    let (tx, rx) = mpsc::channel();
+    for _ in 0..100 {
+        let (probe, tx) = (probe.clone(), tx.clone());
+        std::thread::spawn(move || {
+            let error = probe.hang().wait().unwrap_err();
+            tx.send((Instant::now(), error)).unwrap();
+        });
+    }
+    assert_eq!(probe.hanging(100).wait().unwrap(), 100);
+    let killed = Instant::now();
+    process::kill(pid);
+    drop(tx);
+    let ends: Vec<_> = rx.iter().collect();
+    assert_eq!(ends.len(), 100);
+    for (_, error) in &ends {
+        assert!(is_gone(error), "{error:?}");
+        assert_eq!(error.fate(), Fate::Unknown, "{error:?}");
+    }
+    assert_eq!(probe.add(1, 1).wait().unwrap_err().fate(), Fate::NotSent);
+    ends.iter().map(|(at, _)| *at - killed).max().unwrap()
+}
+
+#[test]
+fn threads_that_wait_over_a_unix_socket_learn_of_a_kill() {
+    let _dog = watch(40);
+    soon(|| kill_under_threads("unix"));
+}
+
+#[test]
+fn threads_that_wait_over_tcp_learn_of_a_kill() {
+    let _dog = watch(40);
+    soon(|| kill_under_threads("tcp"));
+}
+
+#[test]
+fn threads_that_wait_for_a_child_learn_of_its_kill() {
+    let _dog = watch(40);
+    soon(|| kill_under_threads("exec"));
+}
+
+fn on_a_runtime<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// The same with a hundred tasks.
+async fn kill_under_tasks(wire: &str) -> Duration {
+    let directory = directory();
+    let (url, _peer) = server(wire, &directory);
+    let probe: ProbeClient = farcall::connect(url).await.unwrap();
+    let pid = probe.pid().await.unwrap();
+    let tasks: Vec<_> = (0..100)
+        .map(|_| {
+            let call = probe.hang();
+            tokio::spawn(async move { (call.await.unwrap_err(), Instant::now()) })
+        })
+        .collect();
+    assert_eq!(probe.hanging(100).await.unwrap(), 100);
+    let killed = Instant::now();
+    process::kill(pid);
+    let mut last = Duration::ZERO;
+    for task in tasks {
+        let (error, at) = task.await.unwrap();
+        assert!(is_gone(&error), "{error:?}");
+        assert_eq!(error.fate(), Fate::Unknown, "{error:?}");
+        last = last.max(at - killed);
+    }
+    assert_eq!(probe.add(1, 1).await.unwrap_err().fate(), Fate::NotSent);
+    last
+}
+
+#[test]
+fn tasks_that_wait_over_a_unix_socket_learn_of_a_kill() {
+    let _dog = watch(40);
+    soon(|| on_a_runtime(kill_under_tasks("unix")));
+}
+
+#[test]
+fn tasks_that_wait_over_tcp_learn_of_a_kill() {
+    let _dog = watch(40);
+    soon(|| on_a_runtime(kill_under_tasks("tcp")));
+}
+
+#[test]
+fn tasks_that_wait_for_a_child_learn_of_its_kill() {
+    let _dog = watch(40);
+    soon(|| on_a_runtime(kill_under_tasks("exec")));
+}
+
+#[test]
+fn calls_without_credit_at_a_kill_were_not_sent_and_the_others_are_unknown() {
+    let _dog = watch(20);
+    let directory = directory();
+    let mut peer = Peer::serving(&format!("{}?window=60", socket(&directory)));
+    let probe: ProbeClient = farcall::connect(peer.url()).wait().unwrap();
+    let control: ProbeClient = farcall::connect(peer.url()).wait().unwrap();
+    let calls = farcall::submit_all((0..100).map(|_| probe.hang()));
+    control.hanging(60).wait().unwrap();
+    peer.kill();
+    let fates: Vec<Fate> = calls.into_iter().map(|call| call.wait().unwrap_err().fate()).collect();
+    let (sent, queued) = fates.split_at(60);
+    assert!(sent.iter().all(|fate| *fate == Fate::Unknown), "{sent:?}");
+    assert!(queued.iter().all(|fate| *fate == Fate::NotSent), "{queued:?}");
+}
+
+fn taken<T>(call: &mut Call<T>) -> Result<T, Error> {
+    call.try_take().expect("the first touch after a death brings the verdict")
+}
+
+#[test]
+fn unattended_calls_get_their_verdict_at_the_next_touch_and_a_reply_already_here_still_counts() {
+    let _dog = watch(20);
+    let directory = directory();
+    for wire in ["unix", "tcp"] {
+        let (_, peer) = server(wire, &directory);
+        let mut peer = peer.unwrap();
+        let probe: ProbeClient = farcall::connect(peer.url()).wait().unwrap();
+        let control: ProbeClient = farcall::connect(peer.url()).wait().unwrap();
+        let mut answered = farcall::submit_all((0..10).map(|n| probe.add(n, 1)));
+        let mut hanging = farcall::submit_all((0..100).map(|_| probe.hang()));
+        control.hanging(100).wait().unwrap();
+        // The server has one thread: its turn with these calls has ended when it serves another connection.
+        control.add(0, 0).wait().unwrap();
+        peer.kill();
+        peer.bury();
+        for (n, call) in answered.iter_mut().enumerate() {
+            assert_eq!(taken(call).unwrap(), n as u64 + 1, "{wire}");
+        }
+        for call in &mut hanging {
+            let error = taken(call).unwrap_err();
+            assert_eq!(error.fate(), Fate::Unknown, "{wire}: {error:?}");
+            assert!(is_gone(&error), "{wire}: {error:?}");
+        }
+    }
+}
+
+/// Whether this kernel says who speaks (Linux 6.5).
+fn kernel_names_speakers() -> bool {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers = release.split(['.', '-']).map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(6), Some(5))
+}
+
+/// Children that keep sockets open until this is dropped.
+struct Heirs(Vec<u32>);
+
+impl Drop for Heirs {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|pid| process::kill(*pid));
+    }
+}
+
+#[test]
+fn a_child_that_keeps_the_dead_servers_socket_delays_no_thread() {
+    let _dog = watch(40);
+    if !kernel_names_speakers() {
+        return;
+    }
+    soon(|| {
+        let directory = directory();
+        let mut peer = Peer::serving(&socket(&directory));
+        let probe: ProbeClient = farcall::connect(peer.url()).wait().unwrap();
+        let _heirs = Heirs(probe.bequeath_sockets().wait().unwrap());
+        let calls: Vec<_> = (0..4)
+            .map(|_| {
+                let call = probe.hang();
+                std::thread::spawn(move || (call.wait().unwrap_err(), Instant::now()))
+            })
+            .collect();
+        probe.hanging(4).wait().unwrap();
+        let killed = Instant::now();
+        peer.kill();
+        let ends = calls.into_iter().map(|call| call.join().unwrap());
+        let last = ends.inspect(|(error, _)| {
+            assert_eq!((error.code(), error.fate()), (Code::PeerGone(Gone::Exited), Fate::Unknown));
+        });
+        last.map(|(_, at)| at - killed).max().unwrap()
+    });
+}
+
+#[test]
+fn a_child_that_keeps_the_dead_servers_socket_delays_no_task() {
+    let _dog = watch(40);
+    if !kernel_names_speakers() {
+        return;
+    }
+    soon(|| {
+        on_a_runtime(async {
+            let directory = directory();
+            let mut peer = Peer::serving(&socket(&directory));
+            let probe: ProbeClient = farcall::connect(peer.url()).await.unwrap();
+            let _heirs = Heirs(probe.bequeath_sockets().await.unwrap());
+            let call = tokio::spawn(probe.hang());
+            probe.hanging(1).await.unwrap();
+            let killed = Instant::now();
+            peer.kill();
+            let error = call.await.unwrap().unwrap_err();
+            assert_eq!((error.code(), error.fate()), (Code::PeerGone(Gone::Exited), Fate::Unknown));
+            killed.elapsed()
+        })
+    });
+}
+
+#[test]
+fn the_process_that_speaks_counts_and_not_the_dead_one_that_listened() {
+    let _dog = watch(40);
+    if !kernel_names_speakers() {
+        return;
+    }
+    soon(|| {
+        let directory = directory();
+        let path = directory.path().join("s");
+        let mut maker = cast("relay", path.to_str().unwrap()).start();
+        let probe: ProbeClient = farcall::connect(maker.url()).wait().unwrap();
+        maker.bury();
+        // The maker of the socket is gone and the calls go on.
+        let pid = probe.pid().wait().unwrap();
+        let _heirs = Heirs(probe.bequeath_sockets().wait().unwrap());
+        assert_ne!(pid, maker.pid());
+        let call = probe.hang().submit();
+        probe.hanging(1).wait().unwrap();
+        let killed = Instant::now();
+        process::kill(pid);
+        let error = call.wait().unwrap_err();
+        assert_eq!((error.code(), error.fate()), (Code::PeerGone(Gone::Exited), Fate::Unknown));
+        killed.elapsed()
+    });
+}
+
+/// Waits until so many handlers hang, and says when that was.
+fn reaches(gauge: &Gauge, count: usize) -> Instant {
+    on_a_runtime(async {
+        gauge.subscribe().wait_for(|hanging| *hanging == count).await.unwrap();
+        Instant::now()
+    })
+}
+
+/// A caller in another process is killed while ten handlers serve it here.
+fn kill_a_caller(url: &str, gauge: &Gauge, heirs: bool) -> Duration {
+    let mut caller = cast("call", &if heirs { format!("{url} heirs") } else { url.to_owned() }).start();
+    let said = caller.url().trim_matches(['[', ']']).to_owned();
+    let _heirs = Heirs(said.split(", ").filter_map(|pid| pid.parse().ok()).collect());
+    reaches(gauge, 10);
+    let killed = Instant::now();
+    caller.kill();
+    reaches(gauge, 0) - killed
+}
+
+#[test]
+fn handlers_of_a_killed_caller_are_cancelled() {
+    let _dog = watch(60);
+    let directory = directory();
+    for url in [socket(&directory), "tcp://127.0.0.1:0".into()] {
+        let subject = Subject::default();
+        let gauge = Gauge::clone(&subject.hanging);
+        let server = farcall::serve(url, ProbeServer::new(subject)).wait().unwrap();
+        soon(|| kill_a_caller(server.url(), &gauge, false));
+        if server.url().starts_with("unix:") && kernel_names_speakers() {
+            soon(|| kill_a_caller(server.url(), &gauge, true));
+        }
+    }
+}
+
+#[test]
+fn handlers_of_a_killed_caller_are_cancelled_on_a_runtime() {
+    let _dog = watch(60);
+    let directory = directory();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    for url in [socket(&directory), "tcp://127.0.0.1:0".into()] {
+        let subject = Subject::default();
+        let gauge = Gauge::clone(&subject.hanging);
+        let server = farcall::serve(url, ProbeServer::new(subject)).into_future();
+        let server = runtime.block_on(server).unwrap();
+        soon(|| kill_a_caller(server.url(), &gauge, false));
+        if server.url().starts_with("unix:") && kernel_names_speakers() {
+            soon(|| kill_a_caller(server.url(), &gauge, true));
+        }
+    }
+}
+
+#[test]
+fn a_server_that_ends_under_its_callers_gives_each_a_verdict() {
+    let _dog = watch(20);
+    let directory = directory();
+    for url in ["mem:death-of-a-server".into(), socket(&directory)] {
+        let server = farcall::serve(url, ProbeServer::new(Subject::default())).wait().unwrap();
+        let probe: ProbeClient = farcall::connect(server.url()).wait().unwrap();
+        let calls = farcall::submit_all((0..100).map(|_| probe.hang()));
+        probe.hanging(100).wait().unwrap();
+        let began = Instant::now();
+        drop(server);
+        for call in calls {
+            let error = call.wait().unwrap_err();
+            assert_eq!(error.fate(), Fate::Started, "{error:?}");
+        }
+        assert!(began.elapsed() < LATE);
+    }
+}
+
+#[test]
+fn a_child_that_serves_its_parent_ends_with_it() {
+    let _dog = watch(20);
+    // The parent is a process that calls a child; that the child has ended is seen by the end of what it inherited.
+    let mut parent = cast("call", &exec_url(None)).start();
+    let children = format!("/proc/{0}/task/{0}/children", parent.pid());
+    let child: u32 = std::fs::read_dir(format!("/proc/{}/task", parent.pid()))
+        .unwrap()
+        .flatten()
+        .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok())
+        .find_map(|list| list.trim().parse().ok())
+        .unwrap_or_else(|| panic!("{children} names no child"));
+    let life = rustix::process::pidfd_open(
+        rustix::process::Pid::from_raw(child as i32).unwrap(),
+        rustix::process::PidfdFlags::empty(),
+    )
+    .unwrap();
+    let killed = Instant::now();
+    parent.kill();
+    let mut fds = [rustix::event::PollFd::new(&life, rustix::event::PollFlags::IN)];
+    let limit = rustix::event::Timespec { tv_sec: 10, tv_nsec: 0 };
+    assert_eq!(rustix::event::poll(&mut fds, Some(&limit)).unwrap(), 1);
+    assert!(killed.elapsed() < LATE, "{:?}", killed.elapsed());
+}
