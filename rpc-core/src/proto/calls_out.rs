@@ -1,5 +1,11 @@
 //! The calls made from here: waiting for credit, being sent, waiting for their verdict.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "keys and counts of this side's own calls: no integer of the wire takes part"
+)]
+
 use std::collections::VecDeque;
 
 use slab::Slab;
