@@ -25,3 +25,6 @@ pub mod transport {
     pub use farcall_core::transport::*;
     pub use farcall_transports::{Query, Scheme, Url, register};
 }
+
+#[cfg(feature = "testkit")]
+pub mod testkit;

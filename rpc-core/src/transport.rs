@@ -26,7 +26,7 @@ pub trait Link: Send {
     /// A [`LinkFault`] ends the connection.
     fn send(&mut self, frame: OutFrame<'_>) -> Result<Sent, LinkFault>;
 
-    /// Hands over what `send` took.
+    /// Hands over what `send` took. Whoever stops receiving before "would block" flushes.
     ///
     /// # Errors
     /// A [`LinkFault`] ends the connection.

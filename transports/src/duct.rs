@@ -81,8 +81,10 @@ impl Duct {
 
     fn foreign_pipe(fd: OwnedFd, way: Way) -> Result<Duct, String> {
         let is_anonymous = fstatfs(&fd).is_ok_and(|fs| fs.f_type as u64 == PIPEFS_MAGIC);
+        // Only what `pipe(2)` gave knows NOWAIT; what was opened by a path (`/dev/stdout`, `/dev/fd/3`) has this flag.
+        let was_opened = fcntl_getfl(&fd).is_ok_and(|flags| flags.intersects(OFlags::LARGEFILE));
         let _ = rustix::pipe::fcntl_setpipe_size(&fd, CAPACITY);
-        if is_anonymous && can_nowait() {
+        if is_anonymous && !was_opened && can_nowait() {
             return Ok(Duct { fd: Arc::new(fd), manner: Manner::Shared });
         }
         // Opened anew, the pipe is the same and the description is ours.

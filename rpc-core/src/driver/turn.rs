@@ -5,7 +5,8 @@ use std::io::ErrorKind;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use crate::driver::{Driver, Home};
+use crate::driver::wait::Post;
+use crate::driver::{Driver, Home, Wants};
 use crate::error::{Code, Error, Fate, Gone};
 use crate::limits::{TURN_BYTES, TURN_FRAMES};
 use crate::proto::Outgoing;
@@ -31,6 +32,8 @@ pub(super) struct Turn {
     pub(super) blocked: bool,
     pub(super) paused: bool,
     partial: bool,
+    /// For the thread that sits at the link; made when one first does.
+    pub(super) post: Option<Arc<Post>>,
     /// What was received asks for nothing to be sent.
     idle: bool,
 }
@@ -43,8 +46,31 @@ impl Turn {
             blocked: false,
             paused: false,
             partial: false,
+            post: None,
             idle: false,
         }
+    }
+}
+
+/// How things stand before a sleep.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
+    /// Which news of the link are wanted.
+    pub(super) wants: Wants,
+    /// The link signals whatever comes from now on. Otherwise something is there already: a turn comes before the sleep.
+    pub(super) quiet: bool,
+}
+
+impl Turn {
+    pub(super) fn wants(&self) -> Wants {
+        Wants { read: !self.paused, write: self.blocked }
+    }
+
+    /// Arms the link for a sleep.
+    pub(super) fn stand(&mut self) -> Standing {
+        let wants = self.wants();
+        let quiet = !wants.read || self.link.as_mut().is_none_or(|link| link.arm());
+        Standing { wants, quiet }
     }
 }
 
@@ -101,6 +127,8 @@ impl Driver {
         if chores.ready
             && let Some(link) = &turn.link
         {
+            // With the hello has come what the kernel knows of the peer.
+            turn.post = None;
             *self.peer.lock().unwrap_or_else(PoisonError::into_inner) = link.peer();
         }
         (more, chores)
@@ -133,7 +161,9 @@ impl Driver {
                 Err(fault) => break Stopped::Ended(self.fault(fault)),
             }
         };
-        turn.idle = frames > 0 && !wanted && !turn.blocked && turn.frames.is_empty();
+        // A turn that leaves something behind says so to the link, by flushing it.
+        let behind = matches!(stopped, Stopped::Budget);
+        turn.idle = frames > 0 && !behind && !wanted && !turn.blocked && turn.frames.is_empty();
         let partial = link.is_mid_frame();
         if partial || turn.partial {
             turn.partial = partial;
@@ -203,6 +233,7 @@ impl Driver {
         let accepted = turn.link.as_ref().map_or(0, |link| link.accepted());
         self.session.lose(error, accepted, chores);
         turn.link = None;
+        turn.post = None;
         turn.frames.clear();
         turn.blocked = false;
         self.rouse();

@@ -321,7 +321,7 @@ impl CallsOut {
                 call.phase = Phase::Removed;
                 self.queued -= 1;
                 self.detached = 0;
-            } else {
+            } else if scope == Scope::All {
                 let id = call.id;
                 self.forget(id);
             }

@@ -1,0 +1,47 @@
+//! The server calls back on the connection on which it was called.
+
+use std::time::Duration;
+
+use crate::submit_all;
+use crate::testkit::{Outcome, Pair, TestedClient};
+
+/// An `async` handler awaits what it asks of its caller.
+pub async fn a_handler_calls_back(pair: &Pair) -> Outcome {
+    let client: TestedClient = pair.connect().await?;
+    for number in 0..20 {
+        assert_eq!(pair.get(client.ask_back(number)).await?, number * 2);
+    }
+    Ok(())
+}
+
+/// A `#[blocking]` handler waits for it.
+pub async fn a_blocking_handler_calls_back(pair: &Pair) -> Outcome {
+    let client: TestedClient = pair.connect().await?;
+    for number in 0..20 {
+        assert_eq!(pair.get(client.ask_back_blocking(number)).await?, number * 2);
+    }
+    Ok(())
+}
+
+/// What is left here is all there is there.
+pub async fn nested_calls_inherit_the_deadline(pair: &Pair) -> Outcome {
+    let client: TestedClient = pair.connect().await?;
+    let given = Duration::from_secs(12);
+    let (here, there) = pair.get(client.nested_deadlines().deadline(given)).await?;
+    assert!(here <= given && there <= here && !there.is_zero(), "given {given:?}, {here:?}, {there:?}");
+    Ok(())
+}
+
+/// Many at once, both ways.
+pub async fn callbacks_and_calls_cross(pair: &Pair) -> Outcome {
+    let client: TestedClient = pair.connect().await?;
+    let asked = submit_all((0..50).map(|number| client.ask_back(number)));
+    let plain = submit_all((0..50).map(|number| client.negate(number)));
+    for (number, call) in (0..50).zip(plain) {
+        assert_eq!(pair.get(call).await?, -number);
+    }
+    for (number, call) in (0..50).zip(asked) {
+        assert_eq!(pair.get(call).await?, number * 2);
+    }
+    Ok(())
+}
