@@ -306,11 +306,12 @@ impl CallsOut {
         }
         let doomed = |call: &CallOut| match (&call.phase, scope) {
             (Phase::Queued { .. }, _) => Some(Fate::NotSent),
-            (Phase::Removed, _) | (_, Scope::Queued) => None,
+            (Phase::Removed, _) | (Phase::Sending, Scope::Untaken) => None,
             (Phase::Sending, Scope::All) => Some(Fate::NotSent),
             (Phase::Sent { frame }, Scope::All) if *frame > accepted => Some(Fate::NotSent),
-            (Phase::Sent { .. }, Scope::All) if call.id > last => Some(Fate::NotExecuted),
+            (Phase::Sent { .. }, _) if call.id > last => Some(Fate::NotExecuted),
             (Phase::Sent { .. }, Scope::All) => Some(Fate::Unknown),
+            (Phase::Sent { .. }, Scope::Untaken) => None,
         };
         let keys: Vec<(usize, Fate)> =
             self.calls.iter().filter_map(|(key, call)| doomed(call).map(|fate| (key, fate))).collect();
@@ -334,8 +335,8 @@ impl CallsOut {
 /// Which calls are lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// Those that have not begun to be sent. What has been sent gets its verdict, be it a refusal.
-    Queued,
+    /// Those that the peer will not take: queued ones and those after its last.
+    Untaken,
     /// Every one.
     All,
 }

@@ -262,7 +262,7 @@ impl Machine {
         self.peer_last = last;
         let text = "the server is shutting down and takes no new calls";
         let error = Error::new(Code::Draining, Fate::NotSent, text);
-        self.lose(&error, 0, Scope::Queued);
+        self.lose(&error, 0, Scope::Untaken);
         Some(Event::Draining)
     }
 
