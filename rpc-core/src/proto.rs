@@ -13,6 +13,16 @@
 //! - each call has exactly one verdict; what comes after a verdict is a violation;
 //! - a large message is cut into fragments; small verdicts overtake large ones, calls never overtake calls.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::cast_possible_truncation
+    )
+)]
+
 mod assembly;
 mod calls_in;
 mod calls_out;

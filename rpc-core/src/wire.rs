@@ -1,5 +1,15 @@
 //! Bytes <-> frames: pure functions. `WIRE.md` is the specification.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::cast_possible_truncation
+    )
+)]
+
 mod cursor;
 mod head;
 mod hello;

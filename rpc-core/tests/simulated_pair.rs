@@ -69,10 +69,11 @@ fn fates_are_true_and_precise_wherever_the_link_is_cut() {
 #[test]
 fn a_message_in_fragments_is_not_sent_until_its_last_byte_has_left() {
     let _watchdog = Watchdog::new(Duration::from_secs(120));
-    let script = FixedScript { calls: vec![(0, 150_000, 8), (0, 8, 140_000)] };
+    // More than one turn takes, so that some fragments have been handed to the link and others have not.
+    let script = FixedScript { calls: vec![(0, 600_000, 8), (0, 8, 140_000)] };
     let whole = run_script(Ends::Machine, &script, Setup::default());
     // Within reach of each end of a fragment, and here and there between.
-    let near = |at: &usize| at % 65_536 < 700 || at % 65_536 > 65_500 || at.is_multiple_of(1_009);
+    let near = |at: &usize| at % 65_536 < 160 || at % 65_536 > 65_500 || at.is_multiple_of(5_003);
     for way in 0..2 {
         for at in (0..=whole.bytes[way]).filter(near) {
             cut(Ends::Machine, &script, way, at, usize::MAX);

@@ -47,7 +47,7 @@ impl Lane {
             Some(begun) if begun.head.call == head.call => begun,
             _ => return Err("a fragment continues no message".into()),
         };
-        let size = begun.buf.len() + payload.len();
+        let size = begun.buf.len().saturating_add(payload.len());
         if size > limit {
             return Err(Violation(format!(
                 "a message of at least {size} bytes, the announced limit is {limit}"

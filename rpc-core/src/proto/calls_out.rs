@@ -1,5 +1,11 @@
 //! The calls made from here: waiting for credit, being sent, waiting for their verdict.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "keys and counts of this side's own calls: no integer of the wire takes part"
+)]
+
 use std::collections::VecDeque;
 
 use slab::Slab;
@@ -306,11 +312,12 @@ impl CallsOut {
         }
         let doomed = |call: &CallOut| match (&call.phase, scope) {
             (Phase::Queued { .. }, _) => Some(Fate::NotSent),
-            (Phase::Removed, _) | (_, Scope::Queued) => None,
+            (Phase::Removed, _) | (Phase::Sending, Scope::Untaken) => None,
             (Phase::Sending, Scope::All) => Some(Fate::NotSent),
             (Phase::Sent { frame }, Scope::All) if *frame > accepted => Some(Fate::NotSent),
-            (Phase::Sent { .. }, Scope::All) if call.id > last => Some(Fate::NotExecuted),
+            (Phase::Sent { .. }, _) if call.id > last => Some(Fate::NotExecuted),
             (Phase::Sent { .. }, Scope::All) => Some(Fate::Unknown),
+            (Phase::Sent { .. }, Scope::Untaken) => None,
         };
         let keys: Vec<(usize, Fate)> =
             self.calls.iter().filter_map(|(key, call)| doomed(call).map(|fate| (key, fate))).collect();
@@ -334,8 +341,8 @@ impl CallsOut {
 /// Which calls are lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// Those that have not begun to be sent. What has been sent gets its verdict, be it a refusal.
-    Queued,
+    /// Those that the peer will not take: queued ones and those after its last.
+    Untaken,
     /// Every one.
     All,
 }

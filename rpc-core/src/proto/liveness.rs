@@ -74,7 +74,7 @@ impl Liveness {
 
     /// A frame that brought nothing.
     pub(super) fn idle(&mut self) -> Result<(), Violation> {
-        self.idle_frames += 1;
+        self.idle_frames = self.idle_frames.saturating_add(1);
         if self.idle_frames > self.idle_budget {
             return Err(Violation(format!("more than {} frames without progress", self.idle_budget)));
         }

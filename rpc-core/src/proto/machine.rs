@@ -146,7 +146,7 @@ impl Machine {
 
     /// Calls made from here that have no verdict, and those that wait for credit.
     pub fn outstanding(&self) -> usize {
-        self.calls_out.in_flight() + self.calls_out.queued()
+        self.calls_out.in_flight().saturating_add(self.calls_out.queued())
     }
 
     /// Calls of the peer that have no verdict.
@@ -336,6 +336,7 @@ impl Machine {
     }
 
     /// Moves frames to be sent, about `budget` bytes of them, to the end of `frames`. `true`: there is more.
+    #[expect(clippy::arithmetic_side_effects, reason = "sizes and counts of own frames")]
     pub fn poll_transmit(&mut self, now: Time, budget: usize, frames: &mut VecDeque<Outgoing>) -> bool {
         let mut bytes = 0;
         while bytes < budget {
@@ -371,7 +372,7 @@ impl Machine {
                 self.hasten(now + PING_AFTER);
             }
         }
-        self.calls_out.pop(now, window, self.handed_out + 1)
+        self.calls_out.pop(now, window, self.handed_out.saturating_add(1))
     }
 
     pub(super) fn circumstances(&self) -> Circumstances {

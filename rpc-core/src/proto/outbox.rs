@@ -1,5 +1,11 @@
 //! What waits to be sent, in lanes: control before verdicts, small verdicts before large ones.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "sizes of this side's own frames: no integer of the wire takes part"
+)]
+
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;

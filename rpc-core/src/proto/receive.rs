@@ -82,7 +82,7 @@ impl Machine {
     }
 
     fn handle_open(&mut self, object: u32, payload: &[u8]) -> Result<Option<Event<'static>>, Violation> {
-        if object != self.opened_by_peer + 1 {
+        if self.opened_by_peer.checked_add(1) != Some(object) {
             return Err("services are numbered one by one from 1".into());
         }
         if self.opened_by_peer as usize >= MAX_OBJECTS {
@@ -267,7 +267,7 @@ impl Machine {
         self.peer_last = last;
         let text = "the server is shutting down and takes no new calls";
         let error = Error::new(Code::Draining, Fate::NotSent, text);
-        self.lose(&error, 0, Scope::Queued);
+        self.lose(&error, 0, Scope::Untaken);
         Some(Event::Draining)
     }
 

@@ -1,6 +1,5 @@
 //! A link of two byte streams in memory, slow, stalled or cut as its script says.
 
-use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -36,10 +35,11 @@ pub enum Cut {
 
 #[derive(Debug)]
 struct Way {
-    waiting: VecDeque<u8>,
     limits: Limits,
-    /// Every byte ever accepted, if that is recorded.
+    /// Every byte ever accepted.
     tape: Vec<u8>,
+    /// How many of them have been read, or lost.
+    read: usize,
     /// The link is cut when so many bytes have been accepted.
     cut_at: Option<(usize, Cut)>,
 }
@@ -65,7 +65,7 @@ impl Default for Wires {
 impl Wires {
     /// A link on which everything moves at once.
     pub fn new() -> Self {
-        let way = || Way { waiting: VecDeque::new(), limits: Limits::NONE, tape: Vec::new(), cut_at: None };
+        let way = || Way { limits: Limits::NONE, tape: Vec::new(), read: 0, cut_at: None };
         Wires(Arc::new(Mutex::new(State { ways: [way(), way()], cut: None, moved: 0 })))
     }
 
@@ -105,7 +105,7 @@ impl Wires {
 
     /// Puts bytes on their way as if the other side had sent them.
     pub fn feed(&self, way: usize, bytes: &[u8]) {
-        self.lock().ways[way].waiting.extend(bytes);
+        self.lock().ways[way].tape.extend_from_slice(bytes);
     }
 }
 
@@ -115,7 +115,7 @@ impl State {
             self.cut = Some(cut);
             self.moved += 1;
             if cut == Cut::Reset {
-                self.ways.iter_mut().for_each(|way| way.waiting.clear());
+                self.ways.iter_mut().for_each(|way| way.read = way.tape.len());
             }
         }
     }
@@ -126,12 +126,11 @@ impl State {
         }
         let way = &mut self.ways[side];
         let until_cut = way.cut_at.map_or(usize::MAX, |(at, _)| at.saturating_sub(way.tape.len()));
-        let room = way.limits.capacity.saturating_sub(way.waiting.len());
+        let room = way.limits.capacity.saturating_sub(way.tape.len() - way.read);
         let mut left = way.limits.chunk.min(way.limits.write_room).min(room).min(until_cut);
         let before = left;
         for buf in bufs {
             let part = &buf[..buf.len().min(left)];
-            way.waiting.extend(part);
             way.tape.extend_from_slice(part);
             left -= part.len();
         }
@@ -154,7 +153,8 @@ impl State {
 
     fn read(&mut self, side: usize, buf: &mut [u8]) -> io::Result<usize> {
         let way = &mut self.ways[1 - side];
-        if way.waiting.is_empty() {
+        let waiting = &way.tape[way.read..];
+        if waiting.is_empty() {
             return match self.cut {
                 Some(Cut::Clean) => Ok(0),
                 Some(Cut::Reset) => Err(ErrorKind::ConnectionReset.into()),
@@ -163,13 +163,12 @@ impl State {
         }
         // After a cut nothing slows the rest down: it is already at its reader's door.
         let allowed = if self.cut.is_some() { usize::MAX } else { way.limits.read_room };
-        let count = buf.len().min(way.limits.chunk).min(allowed).min(way.waiting.len());
+        let count = buf.len().min(way.limits.chunk).min(allowed).min(waiting.len());
         if count == 0 {
             return Err(ErrorKind::WouldBlock.into());
         }
-        for (to, from) in buf.iter_mut().zip(way.waiting.drain(..count)) {
-            *to = from;
-        }
+        buf[..count].copy_from_slice(&waiting[..count]);
+        way.read += count;
         way.limits.read_room = way.limits.read_room.saturating_sub(count);
         self.moved += count as u64;
         Ok(count)

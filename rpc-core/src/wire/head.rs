@@ -61,9 +61,11 @@ impl Kind {
 
     fn from_byte(byte: u8) -> Kind {
         match byte {
-            1..=14 => Kind::TABLE[usize::from(byte) - 1],
             128.. => Kind::Skippable(byte),
-            _ => Kind::Reserved(byte),
+            _ => {
+                let at = usize::from(byte).checked_sub(1);
+                at.and_then(|at| Kind::TABLE.get(at)).copied().unwrap_or(Kind::Reserved(byte))
+            }
         }
     }
 
@@ -166,6 +168,7 @@ pub struct HeadBytes {
     size: u8,
 }
 
+#[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "what is put fits in LONGEST")]
 impl HeadBytes {
     /// The bytes.
     pub fn as_slice(&self) -> &[u8] {
@@ -186,6 +189,7 @@ impl Head {
     }
 
     /// The header's bytes; the `OPTIONS` flag is set as `options` demand.
+    #[expect(clippy::arithmetic_side_effects, reason = "there are two optional fields at most")]
     pub fn encode(self, options: Options) -> HeadBytes {
         let mut out = HeadBytes { bytes: [0; LONGEST], size: 0 };
         let fields = u16::from(options.deadline.is_some()) + u16::from(options.cause.is_some());

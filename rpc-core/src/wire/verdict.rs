@@ -29,6 +29,7 @@ const CODES: [Code; 20] = [
     Code::Internal,
 ];
 
+#[expect(clippy::arithmetic_side_effects, reason = "places in a table of twenty")]
 fn code_number(code: Code) -> u16 {
     let same = |known: &Code| std::mem::discriminant(known) == std::mem::discriminant(&code);
     let at = CODES.iter().position(same).unwrap_or(CODES.len() - 1);

@@ -142,11 +142,9 @@ impl Actor {
             }
             (1, Role::Accepting) => self.call(0, 5, Some(1 << 16)),
             (2, Role::Connecting) => self.abort_one(),
-            (3, Role::Connecting) => {
-                if self.open.get(3) == Some(&true) {
-                    self.open[3] = false;
-                    self.machine.cancel(self.calls[3]);
-                }
+            (3, Role::Connecting) if self.open.get(3) == Some(&true) => {
+                self.open[3] = false;
+                self.machine.cancel(self.calls[3]);
             }
             (4, Role::Accepting) => {
                 for key in std::mem::take(&mut self.pending) {

@@ -34,7 +34,7 @@ impl<E: End> World<E> {
     pub(super) fn of_seed(seed: u64) -> Self {
         let mut chance = Chance::new(seed);
         let setup = Setup {
-            max_message: chance.pick(&[1_000, MAX_FRAGMENT + 1, 200_000]),
+            max_message: chance.pick(&[1_000, MAX_FRAGMENT + 1, 200_000, 600_000]),
             window: chance.pick(&[1, 2, 3, 8, 256]),
             when_full: if chance.hits(1, 8) { WhenFull::Fail } else { WhenFull::Wait },
             needs_ping: chance.hits(1, 4),
@@ -158,7 +158,15 @@ impl<E: End> World<E> {
         let size = if self.chance.hits(9, 10) {
             self.chance.pick(&[8, 9, 50, 800])
         } else {
-            self.chance.pick(&[20_000, MAX_FRAGMENT, MAX_FRAGMENT + 1, 2 * MAX_FRAGMENT, most, most + 1])
+            self.chance.pick(&[
+                20_000,
+                MAX_FRAGMENT,
+                MAX_FRAGMENT + 1,
+                2 * MAX_FRAGMENT,
+                most,
+                most,
+                most + 1,
+            ])
         };
         let deadline = match self.chance.below(8) {
             0 => self.now,
