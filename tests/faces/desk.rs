@@ -43,6 +43,7 @@ impl Desk for Office {
         block_on(self.gates.opened(gate));
     }
     async fn produce(&self, bytes: u64) -> Vec<u8> {
+        self.stuck.open(bytes);
         vec![0; bytes as usize]
     }
     async fn left(&self) -> u64 {
