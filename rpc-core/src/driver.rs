@@ -25,7 +25,7 @@ pub use attend::{Attendance, Pumped};
 pub use host::{Host, Interest, Sleeper, Wants};
 pub use task::{Job, Task};
 pub use turn::Receive;
-use turn::Turn;
+use turn::{Standing, Turn};
 pub use wait::with_thread_waker;
 
 /// What serves the peer's requests.
@@ -126,32 +126,29 @@ impl Driver {
     }
 
     /// What to wait on; `None` once the link is gone.
-    pub fn interest(&self) -> Option<Interest> {
-        self.outlook().map(|(interest, ..)| interest)
+    pub fn interest(self: &Arc<Self>) -> Option<Interest> {
+        self.look(|turn| turn.link.as_deref().map(Interest::of))
     }
 
-    /// What to wait on, and what [`arm`](Self::arm) says; `None` once the link is gone.
-    fn outlook(&self) -> Option<(Interest, bool, Wants)> {
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let link = turn.link.as_ref()?;
-        let interest = Interest {
-            readiness: link.readiness(),
-            #[cfg(unix)]
-            life: link.life(),
-        };
-        let (quiet, wants) = turn.arm();
-        Some((interest, quiet, wants))
+    /// How things stand before a sleep, for somebody who already listens to the link.
+    fn standing(self: &Arc<Self>) -> Standing {
+        self.look(Turn::stand)
     }
 
     /// Which news of the link are wanted, after the last turn.
-    pub fn wants(&self) -> Wants {
-        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        Wants { read: !turn.paused, write: turn.blocked }
+    pub fn wants(self: &Arc<Self>) -> Wants {
+        self.look(|turn| turn.wants())
     }
 
-    /// Says to the link that somebody is about to sleep on it, and which news are wanted. `false`: there are some already.
-    fn arm(&self) -> (bool, Wants) {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner).arm()
+    /// Looks at the turn between turns. Who wanted to flush meanwhile found it taken and went away: that is made up for.
+    fn look<T>(self: &Arc<Self>, mut look: impl FnMut(&mut Turn) -> T) -> T {
+        loop {
+            let seen = look(&mut self.turn.lock().unwrap_or_else(PoisonError::into_inner));
+            if !self.wanted.load(Ordering::SeqCst) {
+                return seen;
+            }
+            self.flush();
+        }
     }
 
     /// Sends what waits, now; if another thread is in a turn, that one does it.
@@ -176,7 +173,9 @@ impl Driver {
 
     /// A turn for somebody who only looks in.
     pub fn touch(self: &Arc<Self>) {
-        self.turn(Receive::Yes, self.anyone_dispatches());
+        if self.turn(Receive::Yes, self.anyone_dispatches()) && self.wanted.load(Ordering::SeqCst) {
+            self.flush();
+        }
     }
 
     /// An attendant's timers are set too late: it sets them again.
@@ -210,6 +209,15 @@ impl Driver {
 }
 
 impl Interest {
+    /// What a link is waited on by, as far as it is known by now.
+    fn of(link: &dyn Link) -> Self {
+        Interest {
+            readiness: link.readiness(),
+            #[cfg(unix)]
+            life: link.life(),
+        }
+    }
+
     /// What is waited on, if it is an event of this process.
     pub fn event(&self) -> Option<&Arc<crate::transport::Event>> {
         match &self.readiness {

@@ -21,6 +21,8 @@ pub mod proto;
 pub mod server;
 mod service;
 pub mod session;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod time;
 pub mod transport;
 pub mod wire;

@@ -65,7 +65,8 @@ pub const TURN_FRAMES: usize = 64;
 /// Bytes that a turn handles before it gives way to others.
 pub const TURN_BYTES: usize = 256 * 1024;
 
-/// Frames without progress (pings, stray cancels, empty fragments) that a peer may send for each useful one.
+/// Frames without progress (pings, stray cancels, empty fragments) that a peer may send for each useful one, besides a
+/// window of cancels that cross their verdicts.
 pub const IDLE_FRAMES: u32 = 1_024;
 
 /// Services that one side may open on one connection.

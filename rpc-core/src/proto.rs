@@ -22,6 +22,8 @@ mod machine;
 mod outbox;
 mod receive;
 mod settle;
+#[cfg(test)]
+mod tests;
 
 pub use calls_in::{InKey, Stage};
 pub use calls_out::{Left, NewCall, OutKey};

@@ -3,7 +3,6 @@
 //! Under this lock runs no user code: wakers are cloned, woken and dropped outside, values are encoded and decoded
 //! outside, handlers run outside.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -13,98 +12,29 @@ use crate::error::Error;
 use crate::limits::SEND_BUDGET;
 use crate::proto::{Event, InKey, Machine, Outgoing, Stage, Verdict, Violation};
 use crate::time::Time;
-use crate::wire::{Open, Opened};
+use crate::wire::Opened;
 
 mod bench;
+mod chores;
+mod incoming;
 mod running;
 mod waiters;
 
 use bench::Bench;
 pub use bench::Seat;
+pub use chores::Chores;
+pub use incoming::{Incoming, Outcome, Request};
 use running::Running;
 pub use waiters::CallParts;
 use waiters::Waiters;
 pub use waiters::{Settled, Started};
-
-/// Something that the peer asks for, in the order of its arrival.
-#[derive(Debug)]
-pub enum Incoming {
-    /// It opens a service under this number.
-    Open(u32, Open),
-    /// It calls.
-    Call(Request),
-}
-
-/// A call to be served.
-#[derive(Debug)]
-pub struct Request {
-    /// Its place in the machine's table.
-    pub key: InKey,
-    /// The number under which the service was opened.
-    pub object: u32,
-    /// The method in the caller's numbering.
-    pub method: u16,
-    /// When the caller stops waiting.
-    pub deadline: Time,
-    /// The own call that caused it.
-    pub cause: Option<u64>,
-    /// The encoded arguments.
-    pub body: Vec<u8>,
-}
-
-/// How a handler came to its end.
-#[derive(Debug)]
-pub enum Outcome {
-    /// It returned this value, encoded.
-    Value(Vec<u8>),
-    /// It returned the service's own error, encoded.
-    Failed(Vec<u8>),
-    /// The call ended without a value.
-    Refused(Error),
-    /// It was dropped because nobody wanted it any more.
-    Stopped,
-}
-
-/// What a call to the session asks its caller to do once the lock is free.
-#[derive(Debug)]
-pub struct Chores {
-    /// Wake these.
-    pub wakers: Vec<Waker>,
-    /// The peer has closed, or must be given up, for this reason.
-    pub end: Option<Error>,
-    /// The peer has said hello.
-    pub ready: bool,
-}
-
-thread_local! {
-    /// An empty list of wakers, so that a turn need not make one.
-    static SPARE: Cell<Vec<Waker>> = const { Cell::new(Vec::new()) };
-}
-
-impl Chores {
-    /// No chores yet.
-    pub fn take() -> Self {
-        Chores { wakers: SPARE.try_with(Cell::take).unwrap_or_default(), end: None, ready: false }
-    }
-
-    /// Does them; no lock may be held.
-    pub fn run(mut self) {
-        if self.wakers.capacity() == 0 {
-            return;
-        }
-        for waker in self.wakers.drain(..) {
-            waker.wake();
-        }
-        let _ = SPARE.try_with(|spare| spare.set(self.wakers));
-    }
-}
 
 /// How things stand after a [`Session::step`].
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
     /// There is more to send.
     pub more: bool,
-    /// So many bytes of verdicts wait that nothing more may be read.
+    /// So many bytes of answers wait that nothing more may be read.
     pub over_budget: bool,
     /// Somebody waits for [`Session::sent_all`].
     pub watched: bool,
@@ -185,7 +115,7 @@ impl Session {
         }
         Step {
             more: inner.machine.poll_transmit(now, budget, frames),
-            over_budget: inner.machine.verdict_bytes() > SEND_BUDGET,
+            over_budget: inner.machine.answer_bytes() > SEND_BUDGET,
             watched: !inner.watchers.is_empty() || inner.machine.is_closing(),
         }
     }
@@ -204,7 +134,7 @@ impl Session {
         }
     }
 
-    /// When [`tick`](Self::tick) is due; an attendant calls this before it sleeps, and is woken if it becomes earlier.
+    /// When [`step`](Self::step) is due; an attendant calls this before it sleeps, and is woken if it becomes earlier.
     pub fn arm(&self) -> Option<Time> {
         let mut inner = self.lock();
         inner.armed = inner.machine.poll_timeout();

@@ -9,16 +9,19 @@ impl From<farcall::Error> for Failure {
     }
 }
 
+#[derive(serde::Serialize, serde::Deserialize)]
+pub struct Unrelated;
+
 #[farcall::service(transparent)]
 pub trait Service {
-    async fn add(&self) -> Result<i64, String>;
+    async fn add(&self) -> Result<i64, Unrelated>;
     async fn sound(&self) -> Result<i64, Failure>;
 }
 
 struct Here;
 
 impl Service for Here {
-    async fn add(&self) -> Result<i64, String> {
+    async fn add(&self) -> Result<i64, Unrelated> {
         Ok(1)
     }
     async fn sound(&self) -> Result<i64, Failure> {

@@ -64,7 +64,7 @@ pub(crate) struct Local {
 }
 
 impl Local {
-    pub(crate) fn new(home: Home) -> Arc<dyn Host> {
+    pub(crate) fn host(home: Home) -> Arc<dyn Host> {
         Arc::new(Local { home })
     }
 }

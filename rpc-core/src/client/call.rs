@@ -149,12 +149,13 @@ impl<T, E: From<Error>> Call<T, E> {
         let driver = Arc::clone(self.driver());
         let mut result = None;
         let blocked = driver.host().block(&mut || {
-            if let Some(started) = with_thread_waker(|waker| self.start(Some(waker))) {
+            let started = with_thread_waker(|waker| self.start(Some(waker)));
+            if let Some(started) = started {
                 driver.flush_at(started.at);
             }
             result = Some(match self.state {
                 State::Started(token) => {
-                    let settled = driver.wait(token);
+                    let settled = driver.wait(token, started.is_some());
                     self.state = State::Done;
                     self.finish(settled)
                 }

@@ -39,7 +39,7 @@ impl Closing {
         driver.host().block(&mut || {
             let until = driver.host().now() + HANDSHAKE;
             driver.flush();
-            closed = driver.wait_for(until, None, |session, waker| self.step(session, waker));
+            closed = driver.wait_for(until, None, true, |session, waker| self.step(session, waker));
         })?;
         closed.ok_or_else(|| {
             driver.close_now("the peer took no bytes while the connection was closed");

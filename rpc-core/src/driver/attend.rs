@@ -106,11 +106,11 @@ impl Attendance {
     pub fn pump(&self) -> Pumped {
         let again = self.driver.turn(Receive::Yes, true);
         let until = self.driver.session.arm();
-        let (quiet, wants) = self.driver.arm();
+        let standing = self.driver.standing();
         Pumped {
-            again: again || !quiet || self.driver.session.has_requests(),
+            again: again || self.driver.session.has_requests() || !standing.quiet,
             ended: self.driver.session.ended().is_some(),
-            wants,
+            wants: standing.wants,
             until,
         }
     }

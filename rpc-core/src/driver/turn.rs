@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
+use crate::driver::wait::Post;
 use crate::driver::{Driver, Home, Wants};
 use crate::error::{Code, Error, Fate, Gone};
 use crate::limits::{TURN_BYTES, TURN_FRAMES};
@@ -31,6 +32,8 @@ pub(super) struct Turn {
     pub(super) blocked: bool,
     pub(super) paused: bool,
     partial: bool,
+    /// For the thread that sits at the link; made when one first does.
+    pub(super) post: Option<Arc<Post>>,
     /// What was received asks for nothing to be sent.
     idle: bool,
 }
@@ -43,14 +46,31 @@ impl Turn {
             blocked: false,
             paused: false,
             partial: false,
+            post: None,
             idle: false,
         }
     }
+}
 
-    /// See [`Driver::arm`].
-    pub(super) fn arm(&mut self) -> (bool, Wants) {
-        let quiet = self.paused || self.link.as_mut().is_none_or(|link| link.arm());
-        (quiet, Wants { read: !self.paused, write: self.blocked })
+/// How things stand before a sleep.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
+    /// Which news of the link are wanted.
+    pub(super) wants: Wants,
+    /// The link signals whatever comes from now on. Otherwise something is there already: a turn comes before the sleep.
+    pub(super) quiet: bool,
+}
+
+impl Turn {
+    pub(super) fn wants(&self) -> Wants {
+        Wants { read: !self.paused, write: self.blocked }
+    }
+
+    /// Arms the link for a sleep.
+    pub(super) fn stand(&mut self) -> Standing {
+        let wants = self.wants();
+        let quiet = !wants.read || self.link.as_mut().is_none_or(|link| link.arm());
+        Standing { wants, quiet }
     }
 }
 
@@ -108,6 +128,8 @@ impl Driver {
         if chores.ready
             && let Some(link) = &turn.link
         {
+            // With the hello has come what the kernel knows of the peer.
+            turn.post = None;
             *self.peer.lock().unwrap_or_else(PoisonError::into_inner) = link.peer();
         }
         (more, chores)
@@ -129,7 +151,10 @@ impl Driver {
                     bytes += frame.len();
                     match self.session.receive(frame, now, chores) {
                         Ok(step) => wanted |= step,
-                        Err(violation) => break Stopped::Ended(self.accuse(&mut **link, &violation.0)),
+                        Err(violation) => {
+                            let waiting = !turn.frames.is_empty();
+                            break Stopped::Ended(self.accuse(&mut **link, waiting, &violation.0));
+                        }
                     }
                 }
                 Ok(Received::WouldBlock) => break Stopped::Drained,
@@ -148,12 +173,15 @@ impl Driver {
         stopped
     }
 
-    /// Tells the peer which rule it broke, in one attempt, and says so.
-    fn accuse(&self, link: &mut dyn Link, rule: &str) -> Error {
+    /// Tells the peer which rule it broke, in one attempt, and says so. Not if frames wait for the link: none may
+    /// overtake another, or the link's count of accepted ones would name the wrong ones.
+    fn accuse(&self, link: &mut dyn Link, waiting: bool, rule: &str) -> Error {
         let error = Error::new(Code::ProtocolViolation, Fate::Unknown, rule);
         self.session.close(&error);
         let mut frames = VecDeque::new();
-        self.session.transmit(self.host.now(), TURN_BYTES, &mut frames);
+        if !waiting {
+            self.session.transmit(self.host.now(), TURN_BYTES, &mut frames);
+        }
         for frame in frames {
             let _ = link.send(OutFrame { head: frame.head.as_slice(), body: frame.body() });
         }
@@ -206,6 +234,7 @@ impl Driver {
         let accepted = turn.link.as_ref().map_or(0, |link| link.accepted());
         self.session.lose(error, accepted, chores);
         turn.link = None;
+        turn.post = None;
         turn.frames.clear();
         turn.blocked = false;
         self.rouse();

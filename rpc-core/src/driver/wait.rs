@@ -7,7 +7,7 @@ use std::task::{Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
-use crate::driver::{Driver, Interest, Receive, Sleeper, Wants};
+use crate::driver::{Driver, Interest, Receive, Sleeper, Standing};
 use crate::error::{Code, Error, Fate};
 use crate::limits::NESTED_DEPTH;
 use crate::session::{Incoming, Outcome, Seat, Settled};
@@ -30,7 +30,7 @@ struct Parker {
     /// The thread sleeps or is about to: only then need it be roused.
     asleep: AtomicBool,
     /// Where the thread sits, if it does.
-    seat: Mutex<Option<Arc<dyn Sleeper>>>,
+    seat: Mutex<Option<Arc<Post>>>,
 }
 
 impl Parker {
@@ -45,9 +45,8 @@ impl Parker {
         }
     }
 
-    fn set_seat(&self, sleeper: Option<Arc<dyn Sleeper>>) {
-        let before =
-            std::mem::replace(&mut *self.seat.lock().unwrap_or_else(PoisonError::into_inner), sleeper);
+    fn set_seat(&self, post: Option<Arc<Post>>) {
+        let before = std::mem::replace(&mut *self.seat.lock().unwrap_or_else(PoisonError::into_inner), post);
         drop(before);
     }
 
@@ -79,25 +78,35 @@ impl Wake for Parker {
         }
         let seat = self.seat.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match seat {
-            Some(sleeper) => sleeper.unpark(),
+            Some(post) => post.sleeper.unpark(),
             None => self.thread.unpark(),
         }
     }
 }
 
-/// Gives the waker of the current thread, for a call that this thread is going to wait for.
+/// Gives the waker of the current thread, for a call that this thread starts and is going to wait for.
 pub fn with_thread_waker<T>(f: impl FnOnce(&Waker) -> T) -> T {
-    PARKER.with(|(_, waker)| f(waker))
+    PARKER.with(|(parker, waker)| {
+        parker.forget();
+        f(waker)
+    })
 }
 
-/// Sitting at the link: the sleeper, what to wait on, and the duties of whoever sits.
+/// What a thread needs that sits at the link.
+pub(super) struct Post {
+    sleeper: Arc<dyn Sleeper>,
+    interest: Interest,
+}
+
+/// A thread sits at the link: it sleeps there, and others must hear of it when it stands up.
 struct Sitting<'a> {
     driver: &'a Arc<Driver>,
     parker: &'a Arc<Parker>,
-    sleeper: Arc<dyn Sleeper>,
-    interest: Interest,
+    post: Arc<Post>,
     /// What the first sleep needs to know; later ones ask again.
-    first: Option<(bool, Wants, Option<Time>)>,
+    first: Option<(Standing, Option<Time>)>,
+    /// The peer has said hello, so the post stays as it is.
+    ready: bool,
     ticket: Option<usize>,
 }
 
@@ -108,27 +117,29 @@ impl<'a> Sitting<'a> {
         parker: &'a Arc<Parker>,
         waker: &Waker,
         due: Option<Time>,
+        ready: bool,
     ) -> Option<Self> {
-        let sleeper = driver.sleeper().ok()?;
-        let (interest, quiet, wants) = driver.outlook()?;
-        parker.set_seat(Some(Arc::clone(&sleeper)));
-        let ticket = interest.event().map(|event| event.subscribe(waker.clone()));
-        // An event that came before the subscription was not heard: the link is armed again after it.
-        let first = ticket.is_none().then_some((quiet, wants, due));
-        Some(Sitting { driver, parker, sleeper, interest, first, ticket })
+        let (post, standing) = driver.outlook()?;
+        parker.set_seat(Some(Arc::clone(&post)));
+        let ticket = post.interest.event().map(|event| event.subscribe(waker.clone()));
+        // What was signalled before there was a subscription is lost: an event is asked again.
+        let first = ticket.is_none().then_some((standing, due));
+        Some(Sitting { driver, parker, post, first, ready, ticket })
     }
 
     fn sleep(&mut self, until: Time) {
-        let now = || {
-            let (quiet, wants) = self.driver.arm();
-            (quiet, wants, self.driver.session().arm())
-        };
-        let (quiet, wants, due) = self.first.take().unwrap_or_else(now);
-        if !quiet {
+        if !self.ready
+            && let Some((post, _)) = self.driver.outlook()
+        {
+            self.post = post;
+        }
+        let now = || (self.driver.standing(), self.driver.session().arm());
+        let (standing, due) = self.first.take().unwrap_or_else(now);
+        if !standing.quiet {
             return;
         }
-        let until = due.map_or(until, |due| due.min(until));
-        match self.parker.sleep(|| self.sleeper.park(&self.interest, wants, until)) {
+        let (wants, until) = (standing.wants, due.map_or(until, |due| due.min(until)));
+        match self.parker.sleep(|| self.post.sleeper.park(&self.post.interest, wants, until)) {
             None | Some(Ok(false)) => {}
             Some(Ok(true)) => self.driver.peer_exited(),
             Some(Err(error)) => {
@@ -136,20 +147,13 @@ impl<'a> Sitting<'a> {
                 self.driver.end(&Error::new(Code::ResourceExhausted, Fate::Unknown, text).with_source(error));
             }
         }
-        // A pidfd comes with the first bytes: what is waited on may have grown.
-        #[cfg(unix)]
-        if self.interest.life.is_none()
-            && let Some(interest) = self.driver.interest()
-        {
-            self.interest.life = interest.life;
-        }
     }
 }
 
 impl Drop for Sitting<'_> {
     fn drop(&mut self) {
         self.parker.set_seat(None);
-        if let (Some(ticket), Readiness::Event(event)) = (self.ticket, &self.interest.readiness) {
+        if let (Some(ticket), Readiness::Event(event)) = (self.ticket, &self.post.interest.readiness) {
             event.unsubscribe(ticket);
         }
         if let Some(successor) = self.driver.session().stand_up() {
@@ -159,35 +163,53 @@ impl Drop for Sitting<'_> {
 }
 
 impl Driver {
-    fn sleeper(&self) -> std::io::Result<Arc<dyn Sleeper>> {
-        let mut slot = self.sleeper.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sleeper) = &*slot {
-            return Ok(Arc::clone(sleeper));
-        }
-        let sleeper = self.host.sleeper()?;
-        *slot = Some(Arc::clone(&sleeper));
-        Ok(sleeper)
+    /// What a thread needs that sits at the link, and how things stand before its sleep; `None`: the link is gone, or no
+    /// descriptor is left to sleep on.
+    fn outlook(self: &Arc<Self>) -> Option<(Arc<Post>, Standing)> {
+        self.look(|turn| {
+            if let Some(post) = &turn.post {
+                return Some((Arc::clone(post), turn.stand()));
+            }
+            let interest = Interest::of(&**turn.link.as_ref()?);
+            let mut sleeper = self.sleeper.lock().unwrap_or_else(PoisonError::into_inner);
+            let sleeper = match &*sleeper {
+                Some(sleeper) => Arc::clone(sleeper),
+                None => Arc::clone(sleeper.insert(self.host.sleeper().ok()?)),
+            };
+            let post = Arc::new(Post { sleeper, interest });
+            turn.post = Some(Arc::clone(&post));
+            Some((post, turn.stand()))
+        })
     }
 
-    /// Waits for a call's verdict, doing turns. The deadline ends it through the session.
-    pub fn wait(self: &Arc<Self>, token: u32) -> Settled {
-        let settled = self.wait_for(Time::NEVER, Some(token), |session, waker| session.take(token, waker));
+    /// Waits for a call's verdict, doing turns. The deadline ends it through the session. `fresh`: the call was started
+    /// just now with this thread's waker, so that it is not looked at before the thread is woken.
+    pub fn wait(self: &Arc<Self>, token: u32, mut fresh: bool) -> Settled {
+        let settled = self.wait_for(Time::NEVER, Some(token), !fresh, |session, waker| {
+            if std::mem::take(&mut fresh) {
+                return None;
+            }
+            session.take(token, waker)
+        });
         settled.expect("a call ends at its deadline at the latest")
     }
 
     /// Does turns and sleeps until `done` gives something or `until` has come. `callbacks_of`: the call that is
-    /// waited for; what it causes here runs inside the wait.
+    /// waited for; what it causes here runs inside the wait. `forget`: what has woken the thread so far does not count.
     pub fn wait_for<T>(
         self: &Arc<Self>,
         until: Time,
         callbacks_of: Option<u32>,
+        mut forget: bool,
         mut done: impl FnMut(&crate::session::Session, &Waker) -> Option<T>,
     ) -> Option<T> {
         PARKER.with(|(parker, waker)| {
             let mut sitting: Option<Sitting<'_>> = None;
             let mut benched = false;
             let result = loop {
-                parker.forget();
+                if std::mem::replace(&mut forget, true) {
+                    parker.forget();
+                }
                 if let Some(result) = done(&self.session, waker) {
                     break Some(result);
                 }
@@ -196,8 +218,8 @@ impl Driver {
                 }
                 if sitting.is_none() {
                     match self.session.sit(parker.id, waker) {
-                        Seat::Taken(due) => {
-                            sitting = Sitting::begin(self, parker, waker, due);
+                        Seat::Taken { due, ready } => {
+                            sitting = Sitting::begin(self, parker, waker, due, ready);
                             if sitting.is_none() {
                                 self.give_up_seat();
                             }

@@ -96,6 +96,9 @@ pub(super) struct CallsOut {
     earliest: Option<Time>,
 }
 
+/// Removed calls that the queue may name besides as many as wait in it.
+const SLACK: usize = 64;
+
 /// Bits of a call number that name the place in the table of flights.
 const PLACE_BITS: u32 = 16;
 
@@ -121,6 +124,12 @@ impl CallsOut {
     /// Whether something could be handed out, given credit.
     pub(super) fn wants_to_send(&self, window: u32) -> bool {
         self.cutting.is_some() || (self.queued > 0 && self.flight.len() < window as usize)
+    }
+
+    /// Places taken in the tables, by calls or by their remains.
+    #[cfg(test)]
+    pub(super) fn places(&self) -> usize {
+        self.calls.len().max(self.queue.len())
     }
 
     pub(super) fn earliest(&self) -> Option<Time> {
@@ -201,6 +210,7 @@ impl CallsOut {
                 buffers::give(body);
                 call.phase = Phase::Removed;
                 self.queued -= 1;
+                self.tidy();
                 Left::NotSent
             }
             Phase::Sending => {
@@ -209,6 +219,21 @@ impl CallsOut {
                 Left::Abort(id)
             }
             Phase::Sent { .. } | Phase::Removed => Left::Cancel(id),
+        }
+    }
+
+    /// Forgets removed calls once they are most of the queue: without credit nobody else does.
+    fn tidy(&mut self) {
+        if self.queue.len() > 2 * self.queued + SLACK {
+            let calls = &mut self.calls;
+            self.queue.retain(|key| {
+                let stays =
+                    calls.get(*key as usize).is_some_and(|call| !matches!(call.phase, Phase::Removed));
+                if !stays {
+                    calls.try_remove(*key as usize);
+                }
+                stays
+            });
         }
     }
 
@@ -267,8 +292,7 @@ impl CallsOut {
     }
 
     /// Takes out calls that will have no verdict, with what is known of them. `accepted`: frames that have left whole.
-    /// `last`: the last number that the peer says it took. Of calls that a peer has said it will not take, only the callers
-    /// leave: they were on their way when it said so, and each will have its refusal.
+    /// `last`: the last number that the peer says it took.
     pub(super) fn take_lost(&mut self, accepted: u64, last: u64, scope: Scope) -> Vec<(Option<u32>, Fate)> {
         let mut lost = Vec::new();
         if scope == Scope::All {
@@ -276,12 +300,11 @@ impl CallsOut {
         }
         let doomed = |call: &CallOut| match (&call.phase, scope) {
             (Phase::Queued { .. }, _) => Some(Fate::NotSent),
-            (Phase::Removed, _) | (Phase::Sending, Scope::Untaken) => None,
+            (Phase::Removed, _) | (_, Scope::Queued) => None,
             (Phase::Sending, Scope::All) => Some(Fate::NotSent),
             (Phase::Sent { frame }, Scope::All) if *frame > accepted => Some(Fate::NotSent),
-            (Phase::Sent { .. }, _) if call.id > last => Some(Fate::NotExecuted),
+            (Phase::Sent { .. }, Scope::All) if call.id > last => Some(Fate::NotExecuted),
             (Phase::Sent { .. }, Scope::All) => Some(Fate::Unknown),
-            (Phase::Sent { .. }, Scope::Untaken) => None,
         };
         let keys: Vec<(usize, Fate)> =
             self.calls.iter().filter_map(|(key, call)| doomed(call).map(|fate| (key, fate))).collect();
@@ -297,6 +320,7 @@ impl CallsOut {
                 self.forget(id);
             }
         }
+        self.tidy();
         lost
     }
 }
@@ -304,8 +328,8 @@ impl CallsOut {
 /// Which calls are lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// Those that the peer will not take: queued ones and those after its last.
-    Untaken,
+    /// Those that have not begun to be sent. What has been sent gets its verdict, be it a refusal.
+    Queued,
     /// Every one.
     All,
 }

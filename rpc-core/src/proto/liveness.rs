@@ -30,18 +30,24 @@ pub(super) struct Liveness {
     pinged: Option<Time>,
     blocked_since: Option<Time>,
     partial_since: Option<Time>,
+    /// When the last fragment of a message came whose rest is missing.
+    gathering_since: Option<Time>,
     idle_frames: u32,
+    idle_budget: u32,
 }
 
 impl Liveness {
-    pub(super) fn new(now: Time) -> Self {
+    /// `window`: so many cancels may cross their verdicts.
+    pub(super) fn new(now: Time, window: u32) -> Self {
         Liveness {
             hello_by: Some(now + HANDSHAKE),
             heard: now,
             pinged: None,
             blocked_since: None,
             partial_since: None,
+            gathering_since: None,
             idle_frames: 0,
+            idle_budget: IDLE_FRAMES.saturating_add(window),
         }
     }
 
@@ -69,10 +75,16 @@ impl Liveness {
     /// A frame that brought nothing.
     pub(super) fn idle(&mut self) -> Result<(), Violation> {
         self.idle_frames += 1;
-        if self.idle_frames > IDLE_FRAMES {
-            return Err(Violation(format!("more than {IDLE_FRAMES} frames without progress")));
+        if self.idle_frames > self.idle_budget {
+            return Err(Violation(format!("more than {} frames without progress", self.idle_budget)));
         }
         Ok(())
+    }
+
+    /// The frame just heard was part of a message; whether the rest of one is missing. By when it must go on.
+    pub(super) fn gathers(&mut self, missing: bool) -> Option<Time> {
+        self.gathering_since = missing.then_some(self.heard);
+        self.gathering_since.map(|since| since + FRAME_PROGRESS)
     }
 
     /// How the link stands after a turn.
@@ -95,8 +107,13 @@ impl Liveness {
             None => self.heard + PING_AFTER,
         };
         let stall = if at.must_take { after(self.blocked_since, WRITE_STALL) } else { None };
-        let bounds =
-            [self.hello_by, after(self.partial_since, FRAME_PROGRESS), stall, at.pings.then_some(ping)];
+        let bounds = [
+            self.hello_by,
+            after(self.partial_since, FRAME_PROGRESS),
+            after(self.gathering_since, FRAME_PROGRESS),
+            stall,
+            at.pings.then_some(ping),
+        ];
         bounds.into_iter().flatten().min()
     }
 
@@ -107,7 +124,7 @@ impl Liveness {
         if self.hello_by.is_some_and(|by| by <= now) {
             return dead(Gone::ReadStall, format!("no hello came within {HANDSHAKE:?}"));
         }
-        if passed(self.partial_since, FRAME_PROGRESS) {
+        if passed(self.partial_since, FRAME_PROGRESS) || passed(self.gathering_since, FRAME_PROGRESS) {
             return dead(
                 Gone::ReadStall,
                 format!("the peer stopped in the middle of a message for {FRAME_PROGRESS:?}"),

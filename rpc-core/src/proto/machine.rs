@@ -92,6 +92,7 @@ pub struct Machine {
 impl Machine {
     /// A machine at the beginning of a link. The connecting side has its hello ready.
     pub fn new(config: Config, now: Time) -> Self {
+        let liveness = Liveness::new(now, config.window);
         let mut machine = Machine {
             config,
             peer: None,
@@ -102,7 +103,7 @@ impl Machine {
             replies_lane: Lane::default(),
             openings: Vec::new(),
             opened_by_peer: 0,
-            liveness: Liveness::new(now),
+            liveness,
             events: VecDeque::new(),
             peer_last: u64::MAX,
             peer_drains: false,
@@ -138,6 +139,11 @@ impl Machine {
         self.peer.is_some()
     }
 
+    /// Nothing but a goodbye may go before the hello.
+    pub(super) fn has_said_hello(&self) -> bool {
+        self.config.role == Role::Connecting || self.peer.is_some()
+    }
+
     /// Calls made from here that have no verdict, and those that wait for credit.
     pub fn outstanding(&self) -> usize {
         self.calls_out.in_flight() + self.calls_out.queued()
@@ -148,9 +154,9 @@ impl Machine {
         self.calls_in.len()
     }
 
-    /// Bytes of verdicts that wait to be sent.
-    pub fn verdict_bytes(&self) -> usize {
-        self.outbox.verdict_bytes()
+    /// Bytes of verdicts and other answers that wait to be sent, with something for each frame.
+    pub fn answer_bytes(&self) -> usize {
+        self.outbox.answer_bytes()
     }
 
     /// Whether there is nothing to send now.

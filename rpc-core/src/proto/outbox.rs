@@ -88,23 +88,30 @@ impl Cutting {
     }
 }
 
+/// What a frame costs while it waits, besides its payload: an empty one is not free.
+const FRAME_COST: usize = 64;
+
 /// Frames of the connection itself, and verdicts.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     control: VecDeque<Outgoing>,
+    pongs: VecDeque<Outgoing>,
     small: VecDeque<Outgoing>,
     large: VecDeque<Cutting>,
-    /// Bytes of verdicts that wait.
-    verdict_bytes: usize,
+    /// What the verdicts and pongs that wait are charged.
+    answer_bytes: usize,
+    /// Goodbye has been said: nothing is taken any more.
+    closed: bool,
 }
 
 impl Outbox {
     pub(super) fn is_empty(&self) -> bool {
-        self.control.is_empty() && self.small.is_empty() && self.large.is_empty()
+        self.control.is_empty() && self.pongs.is_empty() && self.small.is_empty() && self.large.is_empty()
     }
 
-    pub(super) fn verdict_bytes(&self) -> usize {
-        self.verdict_bytes
+    /// Bytes that the peer has made this side queue, with something for each frame.
+    pub(super) fn answer_bytes(&self) -> usize {
+        self.answer_bytes
     }
 
     pub(super) fn control_len(&self) -> usize {
@@ -112,12 +119,24 @@ impl Outbox {
     }
 
     pub(super) fn push_control(&mut self, head: Head, payload: Vec<u8>) {
-        self.control.push_back(Outgoing::control(head, payload));
+        if !self.closed {
+            self.control.push_back(Outgoing::control(head, payload));
+        }
+    }
+
+    pub(super) fn push_pong(&mut self, token: u64) {
+        if !self.closed {
+            self.answer_bytes += FRAME_COST;
+            self.pongs.push_back(Outgoing::control(Head::new(Kind::Pong, token), Vec::new()));
+        }
     }
 
     pub(super) fn push_verdict(&mut self, kind: Kind, flags: Flags, call: u64, payload: Vec<u8>) {
+        if self.closed {
+            return;
+        }
         let head = Head { flags, ..Head::new(kind, call) };
-        self.verdict_bytes += payload.len();
+        self.answer_bytes += FRAME_COST + payload.len();
         if payload.len() <= MAX_FRAGMENT {
             self.small.push_back(Outgoing::control(head, payload));
         } else {
@@ -125,24 +144,38 @@ impl Outbox {
         }
     }
 
+    /// Says goodbye after the small verdicts that wait; large ones are given up.
+    pub(super) fn push_last(&mut self, head: Head, payload: Vec<u8>) {
+        if !self.closed {
+            self.closed = true;
+            self.large.clear();
+            self.answer_bytes = self.small.iter().map(|frame| FRAME_COST + frame.body().len()).sum();
+            self.answer_bytes += FRAME_COST * (self.pongs.len() + 1) + payload.len();
+            self.small.push_back(Outgoing::control(head, payload));
+        }
+    }
+
     pub(super) fn pop_control(&mut self) -> Option<Outgoing> {
-        self.control.pop_front()
+        self.control.pop_front().or_else(|| {
+            let pong = self.pongs.pop_front()?;
+            self.answer_bytes -= FRAME_COST;
+            Some(pong)
+        })
     }
 
     /// The next verdict or fragment of one. Only the first large verdict is cut at any time.
     pub(super) fn pop_verdict(&mut self) -> Option<Outgoing> {
-        let frame = match self.small.pop_front() {
-            Some(frame) => frame,
-            None => {
-                let cutting = self.large.front_mut()?;
-                let frame = cutting.next();
-                if cutting.is_done() {
-                    self.large.pop_front();
-                }
-                frame
-            }
-        };
-        self.verdict_bytes -= frame.body().len();
+        if let Some(frame) = self.small.pop_front() {
+            self.answer_bytes -= FRAME_COST + frame.body().len();
+            return Some(frame);
+        }
+        let cutting = self.large.front_mut()?;
+        let frame = cutting.next();
+        self.answer_bytes -= frame.body().len();
+        if cutting.is_done() {
+            self.large.pop_front();
+            self.answer_bytes -= FRAME_COST;
+        }
         Some(frame)
     }
 }

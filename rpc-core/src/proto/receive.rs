@@ -60,6 +60,9 @@ impl Machine {
             Role::Accepting => {
                 self.config.codec.clone_from(&hello.codec);
                 self.say_hello();
+                if self.draining {
+                    self.say_drain();
+                }
             }
             Role::Connecting if self.config.codec == hello.codec => {}
             Role::Connecting => {
@@ -125,9 +128,19 @@ impl Machine {
             }
             return self.take_call(head, options, Payload::Borrowed(payload), now);
         }
-        match self.calls_lane.add(head, options, payload, self.config.max_message)? {
+        let gathered = self.calls_lane.add(head, options, payload, self.config.max_message)?;
+        self.note_gathering();
+        match gathered {
             Some(Gathered { head, options, buf }) => self.take_call(head, options, Payload::Owned(buf), now),
             None => Ok(None),
+        }
+    }
+
+    /// A message has begun to arrive, gone on, or come to its end.
+    fn note_gathering(&mut self) {
+        if let Some(by) = self.liveness.gathers(!self.calls_lane.is_empty() || !self.replies_lane.is_empty())
+        {
+            self.hasten(by);
         }
     }
 
@@ -185,7 +198,10 @@ impl Machine {
             if payload.is_empty() {
                 self.liveness.idle()?;
             }
-            match self.replies_lane.add(head, Options::default(), payload, self.config.max_message)? {
+            let gathered =
+                self.replies_lane.add(head, Options::default(), payload, self.config.max_message)?;
+            self.note_gathering();
+            match gathered {
                 Some(gathered) => (gathered.head, Payload::Owned(gathered.buf)),
                 None => return Ok(None),
             }
@@ -200,7 +216,9 @@ impl Machine {
     fn handle_verdict<'a>(&mut self, id: u64, verdict: Verdict<'a>) -> Result<Option<Event<'a>>, Violation> {
         let token = self.calls_out.settle(id).ok_or_else(|| no_such_call(id))?;
         self.liveness.useful();
-        self.replies_lane.abort(id);
+        if self.replies_lane.abort(id) {
+            self.note_gathering();
+        }
         Ok(token.map(|token| Event::Verdict { token, verdict }))
     }
 
@@ -229,24 +247,22 @@ impl Machine {
         if !self.calls_lane.abort(id) {
             return Err("the end of a call that had not begun".into());
         }
+        self.note_gathering();
         self.liveness.idle().map(|()| None)
     }
 
     fn handle_ping(&mut self, token: u64) -> Result<Option<Event<'static>>, Violation> {
         self.liveness.idle()?;
-        self.outbox.push_control(Head::new(Kind::Pong, token), Vec::new());
+        self.outbox.push_pong(token);
         Ok(None)
     }
 
     fn handle_drain(&mut self, last: u64) -> Option<Event<'static>> {
         self.peer_drains = true;
         self.peer_last = last;
-        let error = Error::new(
-            Code::Draining,
-            Fate::NotExecuted,
-            "the server is shutting down and did not take the call",
-        );
-        self.lose(&error, 0, Scope::Untaken);
+        let text = "the server is shutting down and takes no new calls";
+        let error = Error::new(Code::Draining, Fate::NotSent, text);
+        self.lose(&error, 0, Scope::Queued);
         Some(Event::Draining)
     }
 

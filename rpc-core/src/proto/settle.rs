@@ -5,7 +5,7 @@ use crate::proto::calls_out::Scope;
 use crate::proto::liveness::Due;
 use crate::proto::{Event, Machine, Stage, Verdict};
 use crate::time::Time;
-use crate::wire::{Flags, Head, Kind, encode_error};
+use crate::wire::{Head, Kind, encode_error};
 
 impl Machine {
     /// Time has passed: deadlines, pings, stalls. Events follow from [`poll_event`](Machine::poll_event).
@@ -53,7 +53,6 @@ impl Machine {
 
     /// How the link stands after a turn: bytes that do not leave, a message that has come in part.
     pub fn note_link(&mut self, now: Time, blocked: bool, partial: bool) {
-        let partial = partial || !self.calls_lane.is_empty() || !self.replies_lane.is_empty();
         self.liveness.note(now, blocked, partial);
         if blocked || partial {
             self.plan();
@@ -69,8 +68,14 @@ impl Machine {
     pub fn drain(&mut self) {
         if !self.draining && !self.closing {
             self.draining = true;
-            self.outbox.push_control(Head::new(Kind::Drain, self.calls_in.last()), Vec::new());
+            if self.has_said_hello() {
+                self.say_drain();
+            }
         }
+    }
+
+    pub(super) fn say_drain(&mut self) {
+        self.outbox.push_control(Head::new(Kind::Drain, self.calls_in.last()), Vec::new());
     }
 
     /// Says goodbye and why; nothing but this is sent any more. Calls without a verdict end with
@@ -79,7 +84,7 @@ impl Machine {
         if !self.closing {
             self.closing = true;
             let last = self.calls_in.last();
-            self.outbox.push_verdict(Kind::Close, Flags::NONE, last, encode_error(error));
+            self.outbox.push_last(Head::new(Kind::Close, last), encode_error(error));
         }
     }
 

@@ -19,6 +19,7 @@ const KEPT: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Pools(OnceLock<Arc<dyn Any + Send + Sync>>);
 
+#[expect(clippy::vec_box, reason = "the boxes themselves are what is kept: they go out as tasks")]
 struct Pool<F>(Mutex<Vec<Box<Held<F>>>>);
 
 /// A place for one future, and the call that it serves.

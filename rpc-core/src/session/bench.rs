@@ -14,8 +14,13 @@ pub(super) struct Bench {
 /// Whether a thread may sit at the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seat {
-    /// It sits: it sleeps on the link and does the turns, the first at this time at the latest.
-    Taken(Option<Time>),
+    /// It sits: it sleeps on the link and does the turns.
+    Taken {
+        /// When the first turn is due at the latest.
+        due: Option<Time>,
+        /// The peer has said hello, so that all is known of the link.
+        ready: bool,
+    },
     /// Somebody else sits: it sleeps on its slot.
     Occupied,
 }
@@ -27,7 +32,7 @@ impl Session {
         if !inner.bench.seated {
             inner.bench.seated = true;
             inner.armed = inner.machine.poll_timeout();
-            return Seat::Taken(inner.armed);
+            return Seat::Taken { due: inner.armed, ready: inner.machine.is_ready() };
         }
         drop(inner);
         let waker = waker.clone();

@@ -4,8 +4,11 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
 
 use super::{Capabilities, Link, LinkFault, OutFrame, Peer, Readiness, Received, Sent};
-use crate::buffers::{self, SCRATCH};
-use crate::limits::{MAX_FRAME, MAX_HELLO};
+use crate::buffers;
+
+mod inbox;
+
+use inbox::{Filled, Inbox};
 
 /// What each side of a stream sends first: no text and no other protocol begins so. The last byte is the version.
 pub(crate) const PREFACE: [u8; 8] = *b"\xFARCALL\n\x01";
@@ -91,6 +94,7 @@ impl<S: ByteStream> Framed<S> {
 
 impl<S: ByteStream> Link for Framed<S> {
     fn send(&mut self, frame: OutFrame<'_>) -> Result<Sent, LinkFault> {
+        self.outbox.greet();
         if self.outbox.waiting() + frame.size() > GATHER
             && self.outbox.write(&mut self.stream, None)? == Sent::WouldBlock
         {
@@ -106,7 +110,7 @@ impl<S: ByteStream> Link for Framed<S> {
 
     fn flush(&mut self) -> Result<Sent, LinkFault> {
         // Turns end here, and what a short read has told is old by the next one.
-        self.inbox.drained = false;
+        self.inbox.ask_again();
         self.outbox.write(&mut self.stream, None)
     }
 
@@ -179,7 +183,6 @@ impl Outbox {
 
     fn gather(&mut self, frame: OutFrame<'_>) {
         self.make_room();
-        self.greet();
         self.buf.extend_from_slice(&prefix(frame));
         self.buf.extend_from_slice(frame.head);
         self.buf.extend_from_slice(frame.body);
@@ -189,6 +192,7 @@ impl Outbox {
     /// The preface goes before the first frame.
     fn greet(&mut self) {
         if self.written == 0 && self.waiting() == 0 {
+            self.make_room();
             self.buf.extend_from_slice(&PREFACE);
         }
     }
@@ -237,6 +241,7 @@ impl Outbox {
     fn write_gathered(&mut self, stream: &mut impl ByteStream) -> Result<Sent, LinkFault> {
         while self.waiting() > 0 {
             match retry(|| stream.write(&[IoSlice::new(&self.buf[self.start..])]))? {
+                Some(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
                 Some(written) => self.advance(written),
                 None => return Ok(Sent::WouldBlock),
             }
@@ -265,133 +270,6 @@ impl Outbox {
 
 fn prefix(frame: OutFrame<'_>) -> [u8; PREFIX] {
     u32::try_from(frame.size()).expect("a frame is at most MAX_FRAME bytes").to_le_bytes()
-}
-
-/// Bytes read and not yet handed out. The reading buffer is held only while there is something in it.
-#[derive(Debug, Default)]
-struct Inbox {
-    scratch: Option<Box<[u8]>>,
-    start: usize,
-    end: usize,
-    /// The beginning of a frame whose rest has not come.
-    partial: Vec<u8>,
-    greeted: bool,
-    said_hello: bool,
-    drained: bool,
-}
-
-enum Filled {
-    Some,
-    WouldBlock,
-    End,
-}
-
-impl Inbox {
-    fn unread(&self) -> usize {
-        self.end - self.start + self.partial.len()
-    }
-
-    fn bytes(&self, range: std::ops::Range<usize>) -> &[u8] {
-        self.scratch.as_deref().map_or(&[], |scratch| &scratch[range])
-    }
-
-    /// Where the next frame lies, if it is there whole.
-    fn next_frame(&mut self) -> Result<Option<std::ops::Range<usize>>, LinkFault> {
-        if !self.greeted && !self.expect_preface()? {
-            return Ok(None);
-        }
-        let there = self.bytes(self.start..self.end);
-        let Some((prefix, rest)) = there.split_first_chunk::<PREFIX>() else {
-            return Ok(None);
-        };
-        let size = u32::from_le_bytes(*prefix) as usize;
-        let limit = if self.said_hello { MAX_FRAME } else { MAX_HELLO };
-        if size > limit {
-            return Err(LinkFault::FrameTooLarge { size, limit });
-        }
-        if rest.len() < size {
-            return Ok(None);
-        }
-        let from = self.start + PREFIX;
-        self.start = from + size;
-        self.said_hello = true;
-        Ok(Some(from..from + size))
-    }
-
-    fn expect_preface(&mut self) -> Result<bool, LinkFault> {
-        let there = self.bytes(self.start..self.end);
-        let known = there.len().min(PREFACE.len());
-        if there[..known] != PREFACE[..known] {
-            return Err(LinkFault::NotFarcall { seen: there[..there.len().min(SEEN)].to_vec() });
-        }
-        self.greeted = known == PREFACE.len();
-        if self.greeted {
-            self.start += known;
-        }
-        Ok(self.greeted)
-    }
-
-    fn fill(&mut self, stream: &mut impl ByteStream) -> Result<Filled, LinkFault> {
-        // A short read has emptied the stream: asking again would be a system call for nothing.
-        if std::mem::take(&mut self.drained) {
-            self.rest();
-            return Ok(Filled::WouldBlock);
-        }
-        self.resume();
-        let scratch = self.scratch.as_deref_mut().expect("resume has put it there");
-        let room = &mut scratch[self.end..];
-        let asked = room.len();
-        match retry(|| stream.read(room))? {
-            Some(0) => Ok(Filled::End),
-            Some(read) => {
-                self.end += read;
-                self.drained = read < asked;
-                Ok(Filled::Some)
-            }
-            None => {
-                self.rest();
-                Ok(Filled::WouldBlock)
-            }
-        }
-    }
-
-    /// Takes a reading buffer and puts the unread bytes at its beginning.
-    fn resume(&mut self) {
-        match &mut self.scratch {
-            Some(scratch) => {
-                scratch.copy_within(self.start..self.end, 0);
-                self.end -= self.start;
-            }
-            None => {
-                let mut scratch = buffers::take_scratch();
-                scratch[..self.partial.len()].copy_from_slice(&self.partial);
-                self.end = self.partial.len();
-                self.partial.clear();
-                self.scratch = Some(scratch);
-            }
-        }
-        self.start = 0;
-        debug_assert!(self.end < SCRATCH, "a frame is smaller than the reading buffer");
-    }
-
-    /// Gives the reading buffer back and keeps the unread bytes aside.
-    fn rest(&mut self) {
-        if let Some(scratch) = self.scratch.take() {
-            if self.start == self.end {
-                self.partial = Vec::new();
-            } else {
-                self.partial.extend_from_slice(&scratch[self.start..self.end]);
-            }
-            buffers::give_scratch(scratch);
-        }
-        (self.start, self.end) = (0, 0);
-    }
-}
-
-impl Drop for Inbox {
-    fn drop(&mut self) {
-        self.rest();
-    }
 }
 
 /// "Would block" as `None`; an interrupted system call is made again.

@@ -189,7 +189,8 @@ impl Head {
     pub fn encode(self, options: Options) -> HeadBytes {
         let mut out = HeadBytes { bytes: [0; LONGEST], size: 0 };
         let fields = u16::from(options.deadline.is_some()) + u16::from(options.cause.is_some());
-        let flags = if fields == 0 { self.flags } else { self.flags.with(Flags::OPTIONS) };
+        let plain = Flags(self.flags.0 & !Flags::OPTIONS.0);
+        let flags = if fields == 0 { plain } else { plain.with(Flags::OPTIONS) };
         out.bytes[0] = self.kind.to_byte();
         out.bytes[1] = flags.0;
         out.bytes[2..4].copy_from_slice(&self.method.to_le_bytes());
@@ -288,6 +289,13 @@ mod tests {
         frame.extend_from_slice(&[7, 0, 9, 1, 77, 0x85, 2, 1, 1, 42]);
         let parsed = parse(&frame).unwrap();
         assert_eq!((parsed.options.refused, parsed.payload), (Some(0x85), &[42][..]));
+    }
+
+    #[test]
+    fn a_header_without_options_says_so_whatever_its_flags() {
+        let head = Head { flags: Flags::OPTIONS.with(Flags::MORE), ..Head::new(Kind::Call, 1) };
+        let bytes = head.encode(Options::default());
+        assert_eq!(parse(bytes.as_slice()).unwrap().head.flags, Flags::MORE);
     }
 
     #[test]

@@ -123,7 +123,7 @@ impl Plan {
         Driver::new(Parts {
             session: Session::new(Machine::new(config, wait::now())),
             link,
-            host: Local::new(home),
+            host: Local::host(home),
             server: Some(Arc::new(router)),
             home: dispatch,
             url: self.url.to_string(),
@@ -171,7 +171,7 @@ impl<C: Attach> Connect<C> {
         let host = Arc::clone(driver.host());
         host.block(&mut || {
             driver.flush();
-            ready = driver.wait_for(until, None, |session, waker| session.ready(waker));
+            ready = driver.wait_for(until, None, true, |session, waker| session.ready(waker));
         })?;
         plan.finish(driver, ready)
     }

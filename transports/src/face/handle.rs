@@ -23,7 +23,19 @@ pub(super) enum Engine {
     Threads(Arc<[Reactor]>),
 }
 
-/// A running server. Dropping it stops the server: calls in progress end, connections and listeners close.
+impl Engine {
+    /// Its own threads, if it has any.
+    fn reactors(&self) -> &[Reactor] {
+        match self {
+            #[cfg(feature = "tokio")]
+            Engine::Runtime => &[],
+            Engine::Threads(reactors) => reactors,
+        }
+    }
+}
+
+/// A running server. Dropping it stops the server: calls in progress end, connections and listeners close. On threads the
+/// listeners are closed when the drop returns; on a runtime they close with the runtime's next turn.
 #[must_use = "dropping the handle stops the server"]
 pub struct ServerHandle {
     hosting: Arc<Hosting>,
@@ -65,10 +77,8 @@ impl ServerHandle {
 
     fn close_doors(&self) {
         self.hosting.close_doors();
-        if let Engine::Threads(reactors) = &self.engine {
-            for reactor in reactors.iter() {
-                drop(reactor.give(Errand::CloseListeners));
-            }
+        for reactor in self.engine.reactors() {
+            drop(reactor.give(Errand::CloseListeners));
         }
     }
 }
@@ -78,10 +88,14 @@ impl Drop for ServerHandle {
         self.close_doors();
         self.hosting.dismiss();
         self.hosting.cut();
-        if let Engine::Threads(reactors) = &self.engine {
-            for reactor in reactors.iter() {
-                drop(reactor.give(Errand::Stop));
-            }
+        for reactor in self.engine.reactors() {
+            drop(reactor.give(Errand::Stop));
+        }
+        let threads = self.engine.reactors();
+        if !threads.is_empty() && !threads.iter().any(Reactor::is_here) {
+            // So that the same URL can be served again at once; a handler that holds the thread is not waited for.
+            let end = Instant::now() + SHUTDOWN_MARGIN;
+            wait_until(Some(end), |waker| self.hosting.doors_are_closed(waker));
         }
     }
 }

@@ -108,6 +108,16 @@ impl Hosting {
         state.closing
     }
 
+    /// Whether all doors are closed; if not, `waker` is woken when one closes.
+    pub(super) fn doors_are_closed(&self, waker: &Waker) -> bool {
+        let waker = waker.clone();
+        let mut state = self.lock();
+        if state.doors > 0 {
+            state.watchers.push(waker);
+        }
+        state.doors == 0
+    }
+
     /// Whether all doors are closed and all connections gone; if not, `waker` is woken when something changes.
     pub(super) fn is_over(&self, waker: &Waker) -> bool {
         let waker = waker.clone();

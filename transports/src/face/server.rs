@@ -69,6 +69,10 @@ impl Server {
     }
 
     /// Serves this as well. Its name must not be served already.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "two arguments of different kinds: nobody takes it for `+`"
+    )]
     pub fn add(mut self, service: impl Service) -> Self {
         self.services.push(Arc::new(service));
         self
@@ -126,6 +130,7 @@ impl Server {
         blocking(|| self.open()?.on_threads())
     }
 
+    #[cfg(feature = "tokio")]
     pub(super) fn may_block(&self) -> bool {
         self.urls.iter().any(|url| Url::parse(url).is_ok_and(|url| registry::may_block(&url)))
     }
@@ -205,7 +210,7 @@ impl Arrivals for Reception {
     fn arrived(&self, link: Box<dyn Link>) {
         let turn = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let reactor = &self.reactors[turn % self.reactors.len()];
-        let host = Local::new(Home::Reactor(reactor.clone(), Arc::clone(&self.workers)));
+        let host = Local::host(Home::Reactor(reactor.clone(), Arc::clone(&self.workers)));
         if let Some(driver) = self.hosting.welcome(link, &self.options, &self.url, host) {
             drop(reactor.give(Errand::Adopt(driver)));
         }

@@ -59,7 +59,7 @@ impl AcceptTask {
             match door.listener.accept() {
                 Ok(link) => {
                     self.pause = ACCEPT_BACKOFF.0;
-                    let host = Local::new(Home::Runtime(self.runtime.clone()));
+                    let host = Local::host(Home::Runtime(self.runtime.clone()));
                     if let Some(driver) = self.hosting.welcome(link, &door.options, &self.url, host)
                         && let Err(error) = self.runtime.attend(&driver)
                     {

@@ -8,24 +8,23 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use farcall_core::Time;
 use farcall_core::driver::{Attendance, Driver, Interest, Pumped, Task, Wants};
-use farcall_core::limits::ACCEPT_BACKOFF;
-use farcall_core::transport::{Listener, Readiness};
+use farcall_core::transport::Readiness;
 use rustix::event::epoll;
 use slab::Slab;
 
 use super::now;
 use super::poll::Alarm;
-use super::thread::{Arrivals, Errand, Key, Lifetime, Shared, waker};
+use super::thread::{Errand, Key, Lifetime, Shared, waker};
+
+mod doors;
+
+use doors::{DOOR_TIMERS, Door};
 
 /// Events taken from the kernel at once.
 const BATCH: usize = 64;
-
-/// Links accepted before others get their turn.
-const ACCEPTS: usize = 16;
 
 /// What an epoll event is about: the kind in the low bits, the place above.
 const BELL: u64 = 0;
@@ -43,13 +42,6 @@ struct Connection {
     life: bool,
     ticket: Option<usize>,
     due: Time,
-}
-
-struct Door {
-    listener: Box<dyn Listener>,
-    arrivals: Arc<dyn Arrivals>,
-    ticket: Option<usize>,
-    pause: Duration,
 }
 
 enum Run {
@@ -319,79 +311,6 @@ impl Loop {
         }
     }
 
-    fn listen(&mut self, listener: Box<dyn Listener>, arrivals: Arc<dyn Arrivals>) {
-        let entry = self.doors.vacant_entry();
-        let at = entry.key();
-        let readiness = listener.readiness();
-        let ticket = match &readiness {
-            Readiness::Event(event) => Some(event.subscribe(waker(&self.shared, Key::Listener(at)))),
-            Readiness::Fd { .. } => None,
-        };
-        entry.insert(Door { listener, arrivals, ticket, pause: ACCEPT_BACKOFF.0 });
-        self.watch_door(at);
-        self.accept(at);
-    }
-
-    fn watch_door(&self, at: usize) {
-        if let Some(Readiness::Fd { read, .. }) = self.doors.get(at).map(|door| door.listener.readiness()) {
-            let _ = self.add(read.as_fd(), at as u64 * KINDS + LISTENER, epoll::EventFlags::IN);
-        }
-    }
-
-    fn unwatch_door(&self, at: usize) {
-        if let Some(Readiness::Fd { read, .. }) = self.doors.get(at).map(|door| door.listener.readiness()) {
-            let _ = epoll::delete(&self.epoll, read.as_fd());
-        }
-    }
-
-    fn accept(&mut self, at: usize) {
-        for _ in 0..ACCEPTS {
-            let Some(door) = self.doors.get_mut(at) else { return };
-            match door.listener.accept() {
-                Ok(link) => {
-                    let (arrivals, single) = (Arc::clone(&door.arrivals), door.listener.is_single());
-                    if door.pause != ACCEPT_BACKOFF.0 {
-                        door.pause = ACCEPT_BACKOFF.0;
-                        self.watch_door(at);
-                    }
-                    arrivals.arrived(link);
-                    if single {
-                        return self.close_door(at);
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if door.pause != ACCEPT_BACKOFF.0 {
-                        door.pause = ACCEPT_BACKOFF.0;
-                        self.watch_door(at);
-                    }
-                    return;
-                }
-                Err(_) => return self.back_off(at),
-            }
-        }
-        self.woken.push(Key::Listener(at));
-    }
-
-    /// Out of descriptors or memory: the door is not looked at for a while, so that the loop does not spin.
-    fn back_off(&mut self, at: usize) {
-        self.unwatch_door(at);
-        let Some(door) = self.doors.get_mut(at) else { return };
-        let until = now() + door.pause;
-        door.pause = (door.pause * 2).min(ACCEPT_BACKOFF.1);
-        self.timers.push(Reverse((until, (at + DOOR_TIMERS) as u64)));
-        let _ = self.alarm.set(until);
-    }
-
-    fn close_door(&mut self, at: usize) {
-        self.unwatch_door(at);
-        let Some(door) = self.doors.try_remove(at) else { return };
-        if let (Readiness::Event(event), Some(ticket)) = (door.listener.readiness(), door.ticket) {
-            event.unsubscribe(ticket);
-        }
-        drop(door.listener);
-        door.arrivals.closed();
-    }
-
     fn start(&mut self, run: Run) {
         let at = self.idle_works.pop().unwrap_or_else(|| {
             let at = self.works.len();
@@ -416,6 +335,3 @@ impl Loop {
         }
     }
 }
-
-/// Places in the table of timers from here on belong to doors.
-const DOOR_TIMERS: usize = 1 << 32;

@@ -6,8 +6,9 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Wake, Waker};
+use std::thread::ThreadId;
 
 use farcall_core::driver::{Driver, Task};
 use farcall_core::transport::{Link, Listener};
@@ -62,6 +63,7 @@ pub(crate) struct Reactor(Arc<Shared>);
 /// What the thread and its visitors share.
 pub(super) struct Shared {
     place: u64,
+    thread: OnceLock<ThreadId>,
     bell: Bell,
     inbox: Mutex<Inbox>,
     /// The thread is about to sleep or sleeps: ring.
@@ -93,13 +95,20 @@ impl Reactor {
         let shared = Arc::new(Shared {
             // Runtimes have the even places.
             place: PLACES.fetch_add(1, Ordering::Relaxed) * 2 + 1,
+            thread: OnceLock::new(),
             bell: Bell::new()?,
             inbox: Mutex::new(Inbox { errands: VecDeque::from([first]), ..Inbox::default() }),
             sleeping: AtomicBool::new(false),
         });
         let mut run = Loop::new(Arc::clone(&shared), lifetime)?;
-        std::thread::Builder::new().name(name).spawn(move || run.run())?;
+        let thread = std::thread::Builder::new().name(name).spawn(move || run.run())?;
+        shared.thread.get_or_init(|| thread.thread().id());
         Ok(Reactor(shared))
+    }
+
+    /// Whether the current thread is this one.
+    pub(crate) fn is_here(&self) -> bool {
+        self.0.thread.get() == Some(&std::thread::current().id())
     }
 
     /// Where its attendants live.

@@ -257,7 +257,8 @@ impl Drop for ConnectionTask {
 
 /// Ready when the process behind this pidfd has ended. Connections of one runtime to one process share the watch.
 fn watch_life(place: u64, life: &Fd) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
-    static WATCHES: Mutex<Option<HashMap<(u64, RawFd), Weak<AsyncFd<Fd>>>>> = Mutex::new(None);
+    type Watches = HashMap<(u64, RawFd), Weak<AsyncFd<Fd>>>;
+    static WATCHES: Mutex<Option<Watches>> = Mutex::new(None);
     let mut watches = WATCHES.lock().unwrap_or_else(PoisonError::into_inner);
     let watches = watches.get_or_insert_default();
     let key = (place, life.as_raw_fd());

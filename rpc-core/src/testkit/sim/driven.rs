@@ -1,0 +1,188 @@
+//! An end that is a real driver and session, on a host whose clock the world sets.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::bare::gone;
+use super::end::{Asked, End, Ended, Start};
+use crate::driver::{Driver, Home, Host, Parts, Receive, Sleeper, Task};
+use crate::error::{Code, Error, Fate, Gone};
+use crate::proto::{Config, InKey, Machine, Stage};
+use crate::session::{CallParts, Incoming, Outcome, Session, Settled};
+use crate::testkit::ScriptedStream;
+use crate::time::Time;
+use crate::transport::Framed;
+use crate::wire::{Answer, Opened};
+
+pub(super) struct Driven {
+    driver: Arc<Driver>,
+    host: Arc<Clockwork>,
+    opened: bool,
+    dispatching: bool,
+    /// Calls whose callers stay, by tag; their slots.
+    pending: BTreeMap<u64, u32>,
+}
+
+/// A host that lends nothing but a clock.
+struct Clockwork(AtomicU64);
+
+impl Host for Clockwork {
+    fn now(&self) -> Time {
+        Time::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+
+    fn block(&self, wait: &mut dyn FnMut()) -> Result<(), Error> {
+        wait();
+        Ok(())
+    }
+
+    fn sleeper(&self) -> io::Result<Arc<dyn Sleeper>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn attend(&self, _: &Arc<Driver>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn spawn(&self, _: Task) {}
+
+    fn spawn_blocking(&self, _: Box<dyn FnOnce() + Send>) -> Result<(), Error> {
+        Err(gone("no threads here"))
+    }
+
+    fn report(&self, text: &str) {
+        panic!("reported: {text}");
+    }
+
+    fn call_back(&self, _: Pin<Box<dyn Future<Output = ()> + Send>>) -> Result<(), Error> {
+        Err(gone("no threads here"))
+    }
+}
+
+impl Driven {
+    fn session(&self) -> &Session {
+        self.driver.session()
+    }
+}
+
+impl End for Driven {
+    fn new(config: Config, link: Framed<ScriptedStream>) -> Self {
+        let host = Arc::new(Clockwork(AtomicU64::new(0)));
+        let driver = Driver::new(Parts {
+            session: Session::new(Machine::new(config, Time::default())),
+            link: Box::new(link),
+            host: Arc::clone(&host) as Arc<dyn Host>,
+            server: None,
+            home: Home::Attendants,
+            url: "sim:".into(),
+        });
+        Driven { driver, host, opened: false, dispatching: false, pending: BTreeMap::new() }
+    }
+
+    fn turn(&mut self, now: Time) {
+        self.host.0.store(now.as_nanos(), Ordering::Relaxed);
+        self.driver.turn(Receive::Yes, false);
+        if self.session().is_ready() && !std::mem::replace(&mut self.opened, true) {
+            self.session().open("Sim", [("call", 0)].into_iter()).expect("one service");
+        }
+        if let Some(error) = self.session().ended() {
+            let poisoned = matches!(error.code(), Code::PeerGone(Gone::Poisoned) | Code::ProtocolViolation);
+            assert!(!poisoned, "an honest peer broke a rule: {error}");
+        }
+    }
+
+    fn start(&mut self, start: Start) -> Result<(), Error> {
+        let Start { tag, body, deadline, cause } = start;
+        let parts = CallParts { object: 1, method: 0, body, now: self.host.now(), deadline, cause };
+        let started = self.session().start(parts, None)?;
+        self.pending.insert(tag, started.token);
+        Ok(())
+    }
+
+    fn cancel(&mut self, tag: u64) -> Option<Fate> {
+        if let Some(token) = self.pending.remove(&tag) {
+            self.session().abandon(token);
+        }
+        None
+    }
+
+    fn detach(&mut self, tag: u64) -> Result<(), Error> {
+        match self.pending.remove(&tag) {
+            Some(token) => self.session().detach(token),
+            None => Ok(()),
+        }
+    }
+
+    fn outcomes(&mut self) -> Vec<(u64, Ended)> {
+        let mut outcomes = Vec::new();
+        let session = self.driver.session();
+        self.pending.retain(|tag, token| match session.try_take(*token) {
+            Some(settled) => {
+                let ended = match settled {
+                    Settled::Value(body) => Ended::Value(body),
+                    Settled::Failed(body) => Ended::Failed(body),
+                    Settled::Error(error) => Ended::Error(error),
+                };
+                outcomes.push((*tag, ended));
+                false
+            }
+            None => true,
+        });
+        outcomes
+    }
+
+    fn next_request(&mut self) -> Option<Asked> {
+        loop {
+            let incoming = if self.dispatching {
+                self.session().next_request()
+            } else {
+                self.session().begin_dispatch()
+            };
+            self.dispatching = incoming.is_some();
+            match incoming? {
+                Incoming::Call(request) => return Some(Asked { key: request.key, body: request.body }),
+                Incoming::Open(object, open) => {
+                    let answers = open.methods.iter().map(|_| Answer::Served).collect();
+                    let opened = Opened { known: true, answers, text: String::new() };
+                    self.session().answer_open(object, &opened);
+                }
+            }
+        }
+    }
+
+    fn stage(&self, key: InKey) -> Option<Stage> {
+        self.session().stage(key)
+    }
+
+    fn finish(&mut self, key: InKey, outcome: Outcome) {
+        self.session().finish(key, outcome);
+    }
+
+    fn drain(&mut self) {
+        self.session().drain();
+    }
+
+    fn close(&mut self) {
+        self.session().close(&gone("the other side closed"));
+    }
+
+    fn over(&self) -> Option<Error> {
+        self.session().ended()
+    }
+
+    fn outstanding(&self) -> Option<usize> {
+        None
+    }
+
+    fn serving(&self) -> usize {
+        self.session().serving()
+    }
+
+    fn is_flushed(&self) -> bool {
+        self.session().is_flushed() && !self.driver.wants().write
+    }
+}

@@ -1,0 +1,137 @@
+//! The life of a call that goes well, or is given up.
+
+use farcall_core::limits::MAX_FRAGMENT;
+use farcall_core::proto::{Config, Left, Role, Stage, WhenFull};
+use farcall_core::wire::{Flags, Kind, decode_cancelled, decode_error};
+use farcall_core::{Code, Error, Fate, Time};
+
+use super::lone::{Lone, MAX_MESSAGE, Told, config, plain};
+
+#[test]
+fn calls_are_numbered_and_sent_in_start_order() {
+    let mut lone = Lone::calling();
+    for token in 0..4 {
+        lone.try_call(token, vec![u8::try_from(token).unwrap(); 100], Time::NEVER).unwrap();
+    }
+    let said = lone.says();
+    assert!(said.is_sorted_by(|a, b| a.call < b.call));
+    assert!(said.is_sorted_by_key(|said| said.payload[0]));
+}
+
+#[test]
+fn a_call_waits_for_credit_and_goes_with_the_first_verdict() {
+    let mut lone = Lone::calling();
+    for token in 0..5 {
+        lone.calls(token);
+    }
+    let said = lone.says();
+    assert_eq!(said.len(), 4);
+    assert_eq!(lone.hears(&plain(Kind::Reply, said[2].call, b"v")), [Told::Value(2, b"v".to_vec())]);
+    assert_eq!(lone.says_kinds(), [Kind::Call]);
+}
+
+#[test]
+fn without_credit_a_call_may_fail_at_once() {
+    let when_full = WhenFull::Fail;
+    let mut lone = Lone::calling_with(Config { when_full, ..config(Role::Connecting) }, 1);
+    lone.calls(0);
+    let error = lone.try_call(1, vec![], Time::NEVER).unwrap_err();
+    assert_eq!((error.code(), error.fate()), (Code::Overloaded, Fate::NotSent));
+}
+
+#[test]
+fn a_large_message_goes_in_fragments_and_a_small_verdict_overtakes_a_large_one() {
+    let mut lone = Lone::serving();
+    let (large, small) = (lone.serves(1), lone.serves(2));
+    lone.machine.reply(large, false, vec![1; 2 * MAX_FRAGMENT + 1]);
+    lone.machine.reply(small, true, vec![2]);
+    let said = lone.says();
+    assert_eq!(said.iter().map(|said| said.call).collect::<Vec<_>>(), [2, 1, 1, 1]);
+    assert_eq!(said[0].flags, Flags::FAILED);
+    assert_eq!(said[1].flags, Flags::MORE);
+    assert_eq!(said[2].flags, Flags::MORE.with(Flags::CONTINUED));
+    assert_eq!(said[3].flags, Flags::CONTINUED);
+    assert_eq!(said[3].payload.len(), 1);
+}
+
+#[test]
+fn no_call_overtakes_a_call_that_is_being_cut() {
+    let mut lone = Lone::calling();
+    lone.try_call(0, vec![1; MAX_FRAGMENT + 1], Time::NEVER).unwrap();
+    lone.calls(1);
+    let calls: Vec<u64> = lone.says().iter().map(|said| said.call >> 16).collect();
+    assert_eq!(calls, [1, 1, 2]);
+}
+
+#[test]
+fn a_call_given_up_between_fragments_is_aborted_and_not_sent() {
+    let mut lone = Lone::calling();
+    let key = lone.try_call(0, vec![1; 3 * MAX_FRAGMENT], Time::NEVER).unwrap();
+    lone.machine.poll_transmit(lone.now, 1, &mut std::collections::VecDeque::new());
+    let left = lone.machine.cancel(key);
+    assert_eq!((left, left.fate()), (Left::Abort(1 << 16), Fate::NotSent));
+    assert_eq!(lone.says_kinds(), [Kind::Abort]);
+    assert_eq!(lone.machine.outstanding(), 0);
+}
+
+#[test]
+fn late_reply_after_cancel_is_ignored() {
+    let mut lone = Lone::calling();
+    let key = lone.calls(0);
+    lone.says();
+    assert_eq!(lone.machine.cancel(key), Left::Cancel(1 << 16));
+    assert_eq!(lone.says_kinds(), [Kind::Cancel]);
+    assert_eq!(lone.hears(&plain(Kind::Reply, 1 << 16, b"late")), []);
+    assert_eq!(lone.machine.outstanding(), 0);
+}
+
+#[test]
+fn a_cancel_before_dispatch_says_not_executed_and_after_it_started() {
+    let mut lone = Lone::serving();
+    let call = super::lone::frame(super::lone::call_head(1), farcall_core::wire::Options::default(), b"");
+    let Told::Request(waiting, _) = lone.hears(&call).remove(0) else { panic!("a request") };
+    assert_eq!(lone.hears(&plain(Kind::Cancel, 1, &[])), []);
+    assert_eq!(decode_cancelled(&lone.says()[0].payload), Ok(Fate::NotExecuted));
+    assert!(!lone.machine.begin(waiting), "a cancelled request is not dispatched");
+    let running = lone.serves(2);
+    assert_eq!(lone.hears(&plain(Kind::Cancel, 2, &[])), [Told::Stop(running)]);
+    assert_eq!(lone.machine.stage(running), Some(Stage::Cancelled));
+    lone.machine.stopped(running);
+    assert_eq!(decode_cancelled(&lone.says()[0].payload), Ok(Fate::Started));
+}
+
+#[test]
+fn the_first_verdict_of_a_handler_stands() {
+    let mut lone = Lone::serving();
+    let key = lone.serves(1);
+    lone.machine.reply(key, false, vec![1]);
+    lone.machine.reply(key, true, vec![2]);
+    lone.machine.refuse(key, &Error::new(Code::Internal, Fate::Unknown, ""));
+    lone.machine.stopped(key);
+    assert_eq!(lone.says_kinds(), [Kind::Reply]);
+    // The place is taken by another call: the old key finds nothing.
+    let other = lone.serves(2);
+    lone.machine.reply(key, false, vec![3]);
+    assert_eq!(lone.machine.stage(other), Some(Stage::Running));
+}
+
+#[test]
+fn the_sender_refuses_what_is_above_the_peers_limit() {
+    let mut lone = Lone::calling();
+    let error = lone.try_call(0, vec![0; MAX_MESSAGE + 1], Time::NEVER).unwrap_err();
+    assert_eq!((error.code(), error.fate()), (Code::TooLarge, Fate::NotSent));
+    let mut lone = Lone::serving();
+    let key = lone.serves(1);
+    lone.machine.reply(key, false, vec![0; MAX_MESSAGE + 1]);
+    let error = decode_error(&lone.says()[0].payload).unwrap();
+    assert_eq!((error.code(), error.fate()), (Code::TooLarge, Fate::Completed));
+    assert!(error.to_string().contains("200001") && error.to_string().contains("200000"));
+}
+
+#[test]
+fn a_ping_is_answered_with_its_own_number() {
+    let mut lone = Lone::serving();
+    lone.hears(&plain(Kind::Ping, 42, &[]));
+    let said = lone.says();
+    assert_eq!((said[0].kind, said[0].call), (Kind::Pong, 42));
+}

@@ -1,0 +1,139 @@
+//! The golden vectors of `WIRE.md`: what this crate writes is what the page says, byte for byte.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use farcall_core::codec::{self, Codec};
+use farcall_core::proto::{Config, Machine, Outgoing, Role, WhenFull};
+use farcall_core::wire::{
+    Answer, Flags, Head, Hello, Kind, Open, Opened, Options, encode_cancelled, encode_error, parse,
+};
+use farcall_core::{Code, Error, Fate, Time};
+use serde::Serialize;
+
+const PAGE: &str = include_str!("../../WIRE.md");
+
+/// The bytes that the page gives under this name.
+fn vector(name: &str) -> Vec<u8> {
+    let line = PAGE
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix("= "))
+        .unwrap_or_else(|| panic!("WIRE.md has no vector `{name}`"));
+    let byte = |pair: &str| u8::from_str_radix(pair, 16).expect("the page writes bytes in hexadecimal");
+    line.split_whitespace().map(byte).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
+}
+
+#[track_caller]
+fn agrees(name: &str, bytes: &[u8]) {
+    assert_eq!(hex(bytes), hex(&vector(name)), "vector `{name}`");
+}
+
+fn frame(head: Head, options: Options, payload: &[u8]) -> Vec<u8> {
+    [head.encode(options).as_slice(), payload].concat()
+}
+
+fn plain(kind: Kind, call: u64, payload: &[u8]) -> Vec<u8> {
+    frame(Head::new(kind, call), Options::default(), payload)
+}
+
+fn value(value: impl Serialize) -> Vec<u8> {
+    let mut buf = Vec::new();
+    codec::encode(Codec::Bincode, &value, &mut buf).expect("it can be written");
+    buf
+}
+
+#[test]
+fn hello_is_as_the_page_says() {
+    let hello = Hello {
+        versions: (1, 1),
+        attended_always: true,
+        max_message: 16 << 20,
+        window: 256,
+        codec: "bincode".into(),
+    };
+    agrees("hello", &plain(Kind::Hello, 0, &hello.encode()));
+    let bytes = vector("hello");
+    assert_eq!(Hello::decode(parse(&bytes).unwrap().payload), Ok(hello));
+}
+
+#[test]
+fn opening_is_as_the_page_says() {
+    let open = Open::encode("Calculator", [("add", 0), ("negate", 0)].into_iter());
+    let of_object = |kind| Head { object: 1, ..Head::new(kind, 0) };
+    agrees("open", &frame(of_object(Kind::Open), Options::default(), &open));
+    let opened = Opened { known: true, answers: vec![Answer::Served, Answer::Unknown], text: "no".into() };
+    agrees("opened", &frame(of_object(Kind::Opened), Options::default(), &opened.encode()));
+}
+
+#[test]
+fn calls_and_verdicts_are_as_the_page_says() {
+    let arguments = value((2_i64, 3_i64));
+    let head = Head { object: 1, ..Head::new(Kind::Call, 0x1_0000) };
+    let options = Options { deadline: Some(Duration::from_millis(250)), ..Options::default() };
+    agrees("call", &frame(head, options, &arguments));
+    let options = Options { cause: Some(0x2_0001), ..options };
+    agrees("call-caused", &frame(head, options, &arguments));
+    agrees("reply", &plain(Kind::Reply, 0x1_0000, &[10]));
+    let failed = Head { flags: Flags::FAILED, ..Head::new(Kind::Reply, 0x1_0000) };
+    agrees("reply-failed", &frame(failed, Options::default(), &[0]));
+    let error = Error::new(Code::Overloaded, Fate::NotExecuted, "busy");
+    agrees("error", &plain(Kind::Error, 0x1_0000, &encode_error(&error)));
+    agrees("cancel", &plain(Kind::Cancel, 0x1_0000, &[]));
+    agrees("cancelled", &plain(Kind::Cancelled, 0x1_0000, &encode_cancelled(Fate::Started)));
+    agrees("abort", &plain(Kind::Abort, 0x1_0000, &[]));
+}
+
+#[test]
+fn the_connections_own_frames_are_as_the_page_says() {
+    agrees("ping", &plain(Kind::Ping, 7, &[]));
+    agrees("pong", &plain(Kind::Pong, 7, &[]));
+    agrees("drain", &plain(Kind::Drain, 0x1_0000, &[]));
+    let error = Error::new(Code::Draining, Fate::Unknown, "bye");
+    agrees("close", &plain(Kind::Close, 0x1_0000, &encode_error(&error)));
+}
+
+#[test]
+fn the_connecting_side_speaks_first_and_says_this() {
+    let config = Config {
+        role: Role::Connecting,
+        attended_always: true,
+        max_message: 16 << 20,
+        window: 256,
+        when_full: WhenFull::Wait,
+        codec: "bincode".into(),
+        needs_ping: false,
+    };
+    let mut frames: VecDeque<Outgoing> = VecDeque::new();
+    Machine::new(config, Time::default()).poll_transmit(Time::default(), 1 << 20, &mut frames);
+    let said: Vec<u8> =
+        frames.iter().flat_map(|frame| [frame.head.as_slice(), frame.body()].concat()).collect();
+    agrees("hello", &said);
+}
+
+#[derive(Serialize)]
+struct Point {
+    x: i32,
+    y: Option<u64>,
+}
+
+#[derive(Serialize)]
+enum Shape {
+    Empty,
+    Named(String),
+}
+
+#[test]
+fn values_are_written_as_the_page_says() {
+    agrees("value-u64-250", &value(250_u64));
+    agrees("value-u64-251", &value(251_u64));
+    agrees("value-i64-minus-1", &value(-1_i64));
+    agrees("value-text", &value("héj"));
+    agrees("value-bytes", &value(vec![1_u8, 2, 255]));
+    agrees("value-f64", &value(1.5_f64));
+    agrees("value-struct", &value(Point { x: -2, y: Some(300) }));
+    agrees("value-enum", &value([Shape::Empty, Shape::Named("a".into())]));
+}

@@ -1,0 +1,127 @@
+//! The examples do what they say: each is run as a process, under a watchdog.
+
+mod program;
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+use program::Program;
+
+const WIRES: [&str; 6] =
+    ["mem:NAME", "unix:/path", "unix:@name", "tcp://127.0.0.1", "fd:R,W", "exec: / stdio:"];
+
+fn sources() -> &'static str {
+    concat!(env!("CARGO_MANIFEST_DIR"), "/src")
+}
+
+#[test]
+fn hello_says_hello_over_every_wire_with_a_meeting_point() {
+    let scratch = tempfile::tempdir().unwrap();
+    let socket = format!("unix:{}", scratch.path().join("hello.sock").display());
+    let name = format!("unix:@farcall-hello-{}", std::process::id());
+    for url in ["mem:hello", "tcp://127.0.0.1:0", &socket, &name] {
+        let ended = Program::example("hello").arg(url).run();
+        assert_eq!(
+            ended.stdout,
+            "blocking: 2 + 3 = 5, -7 = -7\nblocking: 1 / 0 fails: division by zero\n\
+             async: 2 + 3 = 5, hello, farcall\n",
+            "{url}: {}",
+            ended.stderr
+        );
+        assert_eq!(ended.code, Some(0));
+    }
+}
+
+#[test]
+fn child_process_talks_to_its_child_and_sees_it_die() {
+    let ended = Program::example("child_process").run();
+    assert_eq!(
+        ended.stdout,
+        "reversed by the child: llacraf\nthe child is another process: true\nthe child knows its caller: true\n\
+         the child died during the call, whose fate is Unknown\n",
+        "{}",
+        ended.stderr
+    );
+    assert!(ended.stderr.contains("this is no reply"), "{}", ended.stderr);
+    assert_eq!(ended.code, Some(0));
+}
+
+#[test]
+fn cancel_and_deadline_end_every_handler() {
+    let ended = Program::example("cancel_and_deadline").run();
+    let lines: Vec<_> = ended.stdout.lines().collect();
+    assert_eq!(lines.len(), 4, "{}{}", ended.stdout, ended.stderr);
+    assert!(lines[0].starts_with("deadline: DeadlineExceeded") && lines[0].ends_with("dropped"), "{lines:?}");
+    assert_eq!(lines[1], "drop: it started, its future was dropped");
+    assert_eq!(lines[2], "blocking: it started, it saw that nobody waits");
+    assert!(
+        lines[3].starts_with("inherited: DeadlineExceeded") && lines[3].ends_with("dropped"),
+        "{lines:?}"
+    );
+    assert_eq!(ended.code, Some(0));
+}
+
+#[test]
+fn custom_transport_carries_calls() {
+    let ended = Program::example("custom_transport").run();
+    assert!(ended.stdout.starts_with("22000 bytes came back, "), "{}{}", ended.stdout, ended.stderr);
+    assert_eq!(ended.code, Some(0));
+}
+
+#[test]
+fn custom_transport_has_under_a_hundred_lines() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/custom_transport.rs");
+    assert!(std::fs::read_to_string(source).unwrap().lines().count() < 100);
+}
+
+#[test]
+fn tour_visits_every_wire_and_all_answers_agree() {
+    let ended = Program::example("tour").arg(sources()).arg("pub").run();
+    for wire in WIRES {
+        let line = ended.stdout.lines().find(|line| line.starts_with(wire));
+        let line = line.unwrap_or_else(|| panic!("no line for {wire}: {}{}", ended.stdout, ended.stderr));
+        assert_eq!(line.matches("µs").count(), 2, "{line}");
+    }
+    assert!(ended.stdout.ends_with("every answer agrees\n"), "{}", ended.stdout);
+    assert_eq!(ended.code, Some(0));
+}
+
+#[test]
+fn tour_fails_when_servers_lie() {
+    let ended = Program::example("tour").arg(sources()).env("FARCALL_TOUR_LIE", "1").run();
+    assert_eq!(ended.stdout.matches("DISAGREES").count(), WIRES.len(), "{}", ended.stdout);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+}
+
+#[test]
+fn tour_of_a_directory_that_is_not_there_says_so() {
+    let ended = Program::example("tour").arg("/nowhere/at/all").run();
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("/nowhere/at/all"), "{}", ended.stderr);
+}
+
+#[test]
+fn tour_answers_about_names_and_bytes_that_are_no_text() {
+    let scratch = tempfile::tempdir().unwrap();
+    std::fs::write(scratch.path().join("a b%é.txt"), b"one two\nthree \xFF needle\n\nneedle").unwrap();
+    std::fs::write(scratch.path().join("binary"), b"needle\0needle").unwrap();
+    std::fs::write(scratch.path().join("empty"), b"").unwrap();
+    std::fs::create_dir(scratch.path().join("hollow")).unwrap();
+    std::os::unix::fs::symlink(scratch.path(), scratch.path().join("round")).unwrap();
+    let ended = Program::example("tour").arg(scratch.path()).arg("needle").run();
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    assert!(ended.stdout.starts_with("5 questions"), "{}", ended.stdout);
+}
+
+/// All processes of a tour hold its standard error, so that its end tells that none is left.
+#[test]
+fn a_killed_tour_leaves_no_server_behind() {
+    for seen in 1..=WIRES.len() {
+        let mut tour = Program::example("tour").arg(env!("CARGO_MANIFEST_DIR")).start();
+        let lines = BufReader::new(tour.child.stdout.take().unwrap()).lines();
+        assert_eq!(lines.take(seen + 1).filter_map(Result::ok).count(), seen + 1);
+        let _ = tour.child.kill();
+        let mut said = String::new();
+        tour.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    }
+}
