@@ -85,7 +85,7 @@ pub struct Machine {
     pub(super) draining: bool,
     pub(super) closing: bool,
     /// Nothing is due before this; recomputed when it has come.
-    due: Time,
+    pub(super) due: Time,
     handed_out: u64,
 }
 
@@ -380,23 +380,6 @@ impl Machine {
             pings: attended && self.config.needs_ping && self.calls_out.in_flight() > 0,
             must_take: attended,
         }
-    }
-
-    /// When [`handle_timeout`](Self::handle_timeout) has to be called at the latest. May be earlier than need be.
-    pub fn poll_timeout(&self) -> Option<Time> {
-        Some(self.due).filter(|due| *due != Time::NEVER)
-    }
-
-    /// Something is due at this time.
-    pub(super) fn hasten(&mut self, time: Time) {
-        self.due = self.due.min(time);
-    }
-
-    /// Finds out what is due next.
-    pub(super) fn plan(&mut self) {
-        let bounds =
-            [self.calls_out.earliest(), self.calls_in.earliest(), self.liveness.next(self.circumstances())];
-        self.due = bounds.into_iter().flatten().min().unwrap_or(Time::NEVER);
     }
 
     /// Events that did not come with a frame: ask until `None` after each `handle_*`.

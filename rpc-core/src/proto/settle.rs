@@ -8,6 +8,23 @@ use crate::time::Time;
 use crate::wire::{Head, Kind, encode_error};
 
 impl Machine {
+    /// When [`handle_timeout`](Self::handle_timeout) has to be called at the latest. May be earlier than need be.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        Some(self.due).filter(|due| *due != Time::NEVER)
+    }
+
+    /// Something is due at this time.
+    pub(super) fn hasten(&mut self, time: Time) {
+        self.due = self.due.min(time);
+    }
+
+    /// Finds out what is due next.
+    pub(super) fn plan(&mut self) {
+        let bounds =
+            [self.calls_out.earliest(), self.calls_in.earliest(), self.liveness.next(self.circumstances())];
+        self.due = bounds.into_iter().flatten().min().unwrap_or(Time::NEVER);
+    }
+
     /// Time has passed: deadlines, pings, stalls. Events follow from [`poll_event`](Machine::poll_event).
     pub fn handle_timeout(&mut self, now: Time) {
         if self.calls_out.earliest().is_some_and(|earliest| earliest <= now) {
