@@ -5,6 +5,7 @@ use std::future::{Future, IntoFuture};
 use farcall::{Call, CallError, Client, Connect, Connection, Error, Server, ServerHandle};
 
 #[farcall::service]
+#[allow(clippy::wrong_self_convention)]
 trait Crowded {
     async fn new(&self) -> u8;
     async fn connect(&self) -> u8;
