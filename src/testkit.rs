@@ -18,7 +18,8 @@ mod gates;
 mod meeting;
 mod pair;
 mod subject;
-mod watchdog;
+
+pub use farcall_core::testkit::Watchdog;
 
 pub use gates::{Gates, Slot, block_on};
 pub use meeting::{Meeting, Style};
@@ -27,7 +28,6 @@ pub use subject::{
     Cause, ListenerClient, ListenerServer, OtherClient, OtherServer, Point, Seen, Subject, TestedClient,
     TestedServer, Uneven,
 };
-pub use watchdog::Watchdog;
 
 /// Runs the conformance suite over one wire: `conformance!(name, meeting)`, where `meeting` is a
 /// `Fn(Style) -> Result<Meeting, farcall::Error>`; the [`Style`](crate::testkit::Style) is the server's.

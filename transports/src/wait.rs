@@ -27,6 +27,26 @@ pub(crate) use workers::Workers;
 
 pub(crate) use crate::sys::clock::now;
 
+/// Runs `wait`, which blocks, where that is allowed.
+///
+/// # Errors
+/// `MustNotBlock` where it is not; else its own.
+pub(crate) fn blocking<T>(wait: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    let (mut wait, mut result) = (Some(wait), None);
+    block(&mut || result = wait.take().map(|wait| wait()))?;
+    result.expect("what may block is run")
+}
+
+fn block(wait: &mut dyn FnMut()) -> Result<(), Error> {
+    #[cfg(feature = "tokio")]
+    return tokio::block(wait);
+    #[cfg(not(feature = "tokio"))]
+    {
+        wait();
+        Ok(())
+    }
+}
+
 /// Where the handlers of a driver live.
 pub(crate) enum Home {
     /// On this runtime.
@@ -55,13 +75,7 @@ impl Host for Local {
     }
 
     fn block(&self, wait: &mut dyn FnMut()) -> Result<(), Error> {
-        #[cfg(feature = "tokio")]
-        return tokio::block(wait);
-        #[cfg(not(feature = "tokio"))]
-        {
-            wait();
-            Ok(())
-        }
+        block(wait)
     }
 
     fn sleeper(&self) -> io::Result<Arc<dyn Sleeper>> {

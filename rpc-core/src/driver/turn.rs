@@ -113,9 +113,10 @@ impl Driver {
         let end = match (stopped, sent) {
             (Stopped::Ended(error), _) => Some(error),
             (_, Err(error)) => {
-                // What the peer had answered before its end of the link broke still counts.
+                // What the peer had answered before its end of the link broke still counts. A link that was never made has
+                // an end too, but that says less than why.
                 match self.receive(turn, Receive::ToTheEnd, now, &mut chores) {
-                    Stopped::Ended(first) => Some(first),
+                    Stopped::Ended(first) if matches!(error.code(), Code::PeerGone(_)) => Some(first),
                     _ => Some(error),
                 }
             }

@@ -14,7 +14,15 @@ impl Watchdog {
     /// # Panics
     /// If no thread can be had.
     pub fn new(limit: Duration) -> Self {
-        let name = thread::current().name().unwrap_or("a test").to_owned();
+        Watchdog::over(thread::current().name().unwrap_or("a test"), limit)
+    }
+
+    /// Watches over what has this name.
+    ///
+    /// # Panics
+    /// If no thread can be had.
+    pub fn over(name: &str, limit: Duration) -> Self {
+        let name = name.to_owned();
         let (alive, watched) = channel();
         let watch = move || {
             if watched.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {

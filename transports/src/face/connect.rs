@@ -16,7 +16,7 @@ use farcall_core::proto::{Machine, Role, WhenFull};
 use farcall_core::server::{Load, Router};
 use farcall_core::session::Session;
 use farcall_core::transport::Link;
-use farcall_core::{Code, Error, Fate, Service};
+use farcall_core::{Code, Error, Fate, Gone, Service};
 
 use super::options::Options;
 use crate::wait::{self, Home, Local, Workers};
@@ -133,8 +133,11 @@ impl Plan {
     fn finish<C: Attach>(&self, driver: Arc<Driver>, ready: Option<Result<(), Error>>) -> Result<C, Error> {
         match ready {
             Some(Ok(())) => C::attach(Connection::owning(driver, self.options.policy())?),
-            Some(Err(error)) => Err(refused(&self.url, error)),
-            None => {
+            Some(Err(error)) if error.code() != Code::PeerGone(Gone::ReadStall) => {
+                Err(refused(&self.url, error))
+            }
+            // The machine and this side have the same patience.
+            Some(Err(_)) | None => {
                 driver.close_now("the peer did not say hello");
                 let text = format!(
                     "{}: no answer within {HANDSHAKE:?}; is a Farcall server running there?",

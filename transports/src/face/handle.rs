@@ -12,7 +12,7 @@ use farcall_core::Error;
 use farcall_core::limits::SHUTDOWN_MARGIN;
 
 use super::hosting::Hosting;
-use crate::wait::{Errand, Reactor};
+use crate::wait::{Errand, Reactor, blocking};
 
 /// What runs a server.
 pub(super) enum Engine {
@@ -116,10 +116,12 @@ impl Join {
     /// Blocks until the server has ended.
     ///
     /// # Errors
-    /// None today.
+    /// `MustNotBlock` on a thread that drives a current-thread runtime.
     pub fn wait(self) -> Result<(), Error> {
-        wait_until(None, |waker| self.hosting.is_over(waker));
-        Ok(())
+        blocking(|| {
+            wait_until(None, |waker| self.hosting.is_over(waker));
+            Ok(())
+        })
     }
 }
 
@@ -143,8 +145,12 @@ impl Shutdown {
     /// Shuts the server down and blocks until that is done.
     ///
     /// # Errors
-    /// None today.
+    /// `MustNotBlock` on a thread that drives a current-thread runtime; the server then ends at once.
     pub fn wait(self) -> Result<(), Error> {
+        blocking(|| self.carry_out())
+    }
+
+    fn carry_out(self) -> Result<(), Error> {
         let Shutdown { server, grace } = self;
         let hosting = &server.hosting;
         let end = Instant::now() + grace;

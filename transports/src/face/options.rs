@@ -1,5 +1,7 @@
 //! The options that all wires share. The URL's word is stronger than the builder's.
 
+use std::fmt::Debug;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use farcall_core::Error;
@@ -21,8 +23,17 @@ pub(super) struct Options {
     pub(super) decode_budget: Option<usize>,
 }
 
+/// What the window may be.
+const WINDOWS: RangeInclusive<u32> = 1..=limits::MAX_WINDOW;
+
+/// What the largest message may be, in bytes.
+const MESSAGES: RangeInclusive<usize> = 1..=limits::MAX_MAX_MESSAGE;
+
+/// What the decoding budget may be, in bytes.
+const BUDGETS: RangeInclusive<usize> = 1024..=limits::MAX_MAX_MESSAGE;
+
 /// The shortest and the longest deadline that can be asked for.
-const DEADLINES: std::ops::RangeInclusive<Duration> = Duration::from_nanos(1)..=limits::MAX_DEADLINE;
+const DEADLINES: RangeInclusive<Duration> = Duration::from_nanos(1)..=limits::MAX_DEADLINE;
 
 impl Options {
     /// These options under those that a connecting side's URL gives.
@@ -30,6 +41,7 @@ impl Options {
     /// # Errors
     /// `InvalidConfig` for a value that is none or lies outside its range.
     pub(super) fn for_client(self, url: &Url, query: &mut Query) -> Result<Self, Error> {
+        within("deadline", self.deadline, &DEADLINES)?;
         let codec = match query.take_text("codec")? {
             None => None,
             Some(name) => Some(Codec::from_name(&name).ok_or_else(|| {
@@ -54,9 +66,12 @@ impl Options {
     /// # Errors
     /// `InvalidConfig` for a value that is none or lies outside its range.
     pub(super) fn for_server(self, query: &mut Query) -> Result<Self, Error> {
-        let max_message = query.take_bytes("max_message", 1..=limits::MAX_MAX_MESSAGE)?;
-        let window = query.take_number("window", 1..=limits::MAX_WINDOW)?;
-        let decode_budget = query.take_bytes("decode_budget", 1024..=limits::MAX_MAX_MESSAGE)?;
+        within("max_message", self.max_message, &MESSAGES)?;
+        within("window", self.window, &WINDOWS)?;
+        within("decode_budget", self.decode_budget, &BUDGETS)?;
+        let max_message = query.take_bytes("max_message", MESSAGES)?;
+        let window = query.take_number("window", WINDOWS)?;
+        let decode_budget = query.take_bytes("decode_budget", BUDGETS)?;
         Ok(Options {
             max_message: max_message.or(self.max_message),
             window: window.or(self.window),
@@ -82,5 +97,25 @@ impl Options {
             codec: self.codec.unwrap_or_default().name().to_owned(),
             needs_ping,
         }
+    }
+}
+
+/// Checks what the builder was given.
+///
+/// # Errors
+/// `InvalidConfig` if it lies outside the range.
+pub(super) fn within<T: PartialOrd + Debug>(
+    name: &str,
+    value: Option<T>,
+    range: &RangeInclusive<T>,
+) -> Result<(), Error> {
+    match value {
+        Some(value) if !range.contains(&value) => {
+            let (least, most) = (range.start(), range.end());
+            Err(Error::config(format!(
+                "`{name}({value:?})` is out of range; it may be {least:?} to {most:?}"
+            )))
+        }
+        _ => Ok(()),
     }
 }

@@ -5,14 +5,14 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use farcall_core::limits::{DEFAULT_WORKERS, MAX_MAX_MESSAGE};
+use farcall_core::limits::DEFAULT_WORKERS;
 use farcall_core::transport::{Link, Listener};
 use farcall_core::{Code, Error, Fate, Service};
 
 use super::handle::{Engine, ServerHandle};
 use super::hosting::Hosting;
-use super::options::Options;
-use crate::wait::{Arrivals, Errand, Home, Lifetime, Local, Reactor, Workers};
+use super::options::{Options, within};
+use crate::wait::{Arrivals, Errand, Home, Lifetime, Local, Reactor, Workers, blocking};
 use crate::{Query, Url, registry};
 
 /// Threads that `?threads=` may ask for.
@@ -124,9 +124,10 @@ impl Server {
     /// Starts the server on threads of its own and gives its handle.
     ///
     /// # Errors
-    /// `InvalidConfig` for a wrong URL or option or a service that is there twice; what the wires say.
+    /// `InvalidConfig` for a wrong URL or option or a service that is there twice; `MustNotBlock` on a thread that drives a
+    /// current-thread runtime; what the wires say.
     pub fn wait(self) -> Result<ServerHandle, Error> {
-        self.open()?.on_threads()
+        blocking(|| self.open()?.on_threads())
     }
 
     #[cfg(feature = "tokio")]
@@ -146,6 +147,8 @@ impl Server {
                 )));
             }
         }
+        within("threads", self.threads, &(1..=MAX_THREADS))?;
+        within("workers", self.workers, &(1..=MAX_WORKERS))?;
         let (mut threads, mut workers) = (self.threads.unwrap_or(1), self.workers.unwrap_or(DEFAULT_WORKERS));
         let mut doors = Vec::new();
         for url in &self.urls {
@@ -156,7 +159,6 @@ impl Server {
             workers = query.take_number("workers", 1..=MAX_WORKERS)?.unwrap_or(workers);
             doors.push(Door { listener: registry::listen(&url, &mut query)?, options });
         }
-        debug_assert!(self.options.max_message.is_none_or(|bytes| bytes <= MAX_MAX_MESSAGE));
         let urls = doors.iter().map(|door| door.listener.local_url()).collect();
         let hosting = Hosting::new(self.services, doors.len());
         Ok(Opened { doors, hosting, urls, threads, workers })

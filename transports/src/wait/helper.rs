@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use farcall_core::driver::{Driver, Task};
 use farcall_core::{Code, Error, Fate};
 
-use super::thread::{Errand, Lifetime, Reactor};
+use super::thread::{Acquaintance, Errand, Lifetime, Reactor};
 
-static HELPER: Mutex<Option<Reactor>> = Mutex::new(None);
+/// Its descriptors are its own, so that they end with it.
+static HELPER: Mutex<Option<Acquaintance>> = Mutex::new(None);
 
 /// Gives the helper thread an errand, and starts it if need be.
 ///
@@ -18,7 +19,7 @@ static HELPER: Mutex<Option<Reactor>> = Mutex::new(None);
 /// `ResourceExhausted`: it cannot be started.
 fn give(mut errand: Errand) -> Result<(), Error> {
     let mut helper = HELPER.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(running) = &*helper {
+    if let Some(running) = helper.as_ref().and_then(Acquaintance::meet) {
         match running.give(errand) {
             Ok(()) => return Ok(()),
             Err(back) => errand = back,
@@ -28,14 +29,14 @@ fn give(mut errand: Errand) -> Result<(), Error> {
         let text = format!("the helper thread cannot be started: {error}");
         Error::new(Code::ResourceExhausted, Fate::NotSent, text).with_source(error)
     })?;
-    *helper = Some(started);
+    *helper = Some(Acquaintance::of(&started));
     Ok(())
 }
 
 /// Makes sure that the helper thread attends this driver.
 pub(super) fn attend(driver: &Arc<Driver>) -> Result<(), Error> {
-    let place = HELPER.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Reactor::place);
-    if place.is_some_and(|place| driver.is_attended_at(place)) {
+    let helper = HELPER.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Acquaintance::meet);
+    if helper.is_some_and(|helper| driver.is_attended_at(helper.place())) {
         return Ok(());
     }
     give(Errand::Adopt(Arc::clone(driver)))

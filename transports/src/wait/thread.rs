@@ -6,7 +6,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Wake, Waker};
 use std::thread::ThreadId;
 
@@ -126,6 +126,21 @@ impl Reactor {
         drop(inbox);
         self.0.ring();
         Ok(())
+    }
+}
+
+/// A reactor that others keep, or its own thread as long as it runs.
+pub(super) struct Acquaintance(Weak<Shared>);
+
+impl Acquaintance {
+    /// Remembers it.
+    pub(super) fn of(reactor: &Reactor) -> Self {
+        Acquaintance(Arc::downgrade(&reactor.0))
+    }
+
+    /// The reactor, unless it is gone.
+    pub(super) fn meet(&self) -> Option<Reactor> {
+        self.0.upgrade().map(Reactor)
     }
 }
 

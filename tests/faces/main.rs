@@ -1,0 +1,10 @@
+//! The faces: `connect`, `serve`, `Server` and their handles, as users meet them.
+
+mod addresses;
+mod alone;
+mod desk;
+mod endings;
+mod options;
+mod refusals;
+mod remains;
+mod waiting;

@@ -1,0 +1,80 @@
+//! `.wait()`, where it may stand and where it may not.
+
+use std::time::{Duration, Instant};
+
+use farcall::{Client, Code, Fate};
+
+use crate::desk::{DeskClient, desk, multi, open, says, single, watch};
+
+#[test]
+fn inside_a_current_thread_runtime_it_says_at_once_what_to_write() {
+    let _watchdog = watch("inside_a_current_thread_runtime_it_says_at_once_what_to_write");
+    let server = open("tcp://127.0.0.1:0");
+    single().block_on(async {
+        let client: DeskClient = farcall::connect(server.url()).await.unwrap();
+        let began = Instant::now();
+        says(client.add(1, 1).wait(), Code::MustNotBlock, &[".await", "Desk.add"]);
+        says(farcall::connect::<DeskClient>(server.url()).wait(), Code::MustNotBlock, &[".await"]);
+        let started = client.add(1, 1).submit().wait().unwrap_err();
+        assert_eq!((started.code(), started.fate()), (Code::MustNotBlock, Fate::Unknown));
+        assert_eq!(client.close().wait().unwrap_err().code(), Code::MustNotBlock);
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        assert_eq!(client.add(1, 1).await.unwrap(), 2);
+    });
+}
+
+#[test]
+fn a_task_of_a_current_thread_runtime_must_not_wait_for_a_server() {
+    let _watchdog = watch("a_task_of_a_current_thread_runtime_must_not_wait_for_a_server");
+    single().block_on(async {
+        says(farcall::serve("mem:faces-must-not", desk()).wait(), Code::MustNotBlock, &[".await"]);
+        let server = farcall::serve("mem:faces-must-not", desk()).await.unwrap();
+        says(server.join().wait(), Code::MustNotBlock, &[".await"]);
+        says(server.shutdown(Duration::ZERO).wait(), Code::MustNotBlock, &[".await"]);
+    });
+}
+
+#[test]
+fn in_spawn_blocking_it_waits() {
+    let _watchdog = watch("in_spawn_blocking_it_waits");
+    let server = open("tcp://127.0.0.1:0");
+    let url = server.url().to_owned();
+    single().block_on(async {
+        let attended: DeskClient = farcall::connect(url.as_str()).await.unwrap();
+        let waited = tokio::task::spawn_blocking(move || {
+            let own: DeskClient = farcall::connect(url).wait()?;
+            Ok::<_, farcall::Error>((own.add(1, 2).wait()?, attended.add(3, 4).wait()?))
+        });
+        assert_eq!(waited.await.unwrap(), Ok((3, 7)));
+    });
+}
+
+#[test]
+fn in_a_worker_of_several_it_waits() {
+    let _watchdog = watch("in_a_worker_of_several_it_waits");
+    multi().block_on(async {
+        let server = farcall::serve("tcp://127.0.0.1:0", desk()).await.unwrap();
+        let url = server.url().to_owned();
+        let sum = tokio::spawn(async move {
+            let client: DeskClient = farcall::connect(url.as_str()).wait()?;
+            let attended: DeskClient = farcall::connect(url).await?;
+            Ok::<_, farcall::Error>((client.add(1, 2).wait()?, attended.add(3, 4).wait()?))
+        });
+        assert_eq!(sum.await.unwrap(), Ok((3, 7)));
+        let join = server.join();
+        tokio::spawn(async move { server.shutdown(Duration::ZERO).wait() }).await.unwrap().unwrap();
+        tokio::spawn(async move { join.wait() }).await.unwrap().unwrap();
+    });
+}
+
+#[test]
+fn awaiting_needs_no_runtime() {
+    let _watchdog = watch("awaiting_needs_no_runtime");
+    farcall::testkit::block_on(async {
+        let server = farcall::serve("tcp://127.0.0.1:0", desk()).await.unwrap();
+        let client: DeskClient = farcall::connect(server.url()).await.unwrap();
+        assert_eq!(client.add(1, 2).await.unwrap(), 3);
+        client.close().await.unwrap();
+        server.shutdown(Duration::from_secs(5)).await.unwrap();
+    });
+}
