@@ -112,7 +112,7 @@ impl CallsIn {
         while self.by_id.front().is_some_and(|front| !stands(front)) {
             self.by_id.pop_front();
         }
-        if self.by_id.len() > 2 * calls.len() + SPARE {
+        if self.by_id.len() > calls.len().saturating_mul(2).saturating_add(SPARE) {
             self.by_id.retain(stands);
         }
     }

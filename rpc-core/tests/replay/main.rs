@@ -2,21 +2,18 @@
 //! memory beyond a bound.
 
 mod actor;
-mod counting;
 
 use std::time::Duration;
 
+use allocation_counter::measure;
 use farcall_core::proto::Role;
 use farcall_core::testkit::{Cut, Watchdog, Wires};
 use farcall_core::wire::Kind;
 
 use actor::{Actor, Ending};
 
-#[global_allocator]
-static ALLOCATOR: counting::Counting = counting::Counting;
-
 /// Bytes that a replay may hold at its worst: reading buffers, first buffers of two messages, and small things.
-const BUDGET: usize = 1024 * 1024;
+const BUDGET: u64 = 1024 * 1024;
 
 const STEPS: usize = 8;
 
@@ -69,9 +66,9 @@ fn replay(role: Role, bytes: &[u8], ends: &[usize]) -> Ending {
 }
 
 fn replay_within_budget(role: Role, bytes: &[u8], ends: &[usize], what: &dyn Fn() -> String) -> Ending {
-    counting::start();
-    let ending = replay(role, bytes, ends);
-    let peak = counting::peak();
+    let mut ending = None;
+    let peak = measure(|| ending = Some(replay(role, bytes, ends))).bytes_max;
+    let ending = ending.expect("the replay has ended");
     assert!(peak <= BUDGET, "{peak} bytes for {}", what());
     ending
 }
