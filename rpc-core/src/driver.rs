@@ -57,6 +57,8 @@ pub struct Driver {
     host: Arc<dyn Host>,
     server: Option<Arc<dyn Dispatch>>,
     home: Home,
+    /// This process and its peer can run at the same time.
+    side_by_side: AtomicBool,
     attendants: attend::Attendants,
     sleeper: Mutex<Option<Arc<dyn Sleeper>>>,
     peer: Mutex<Peer>,
@@ -100,6 +102,7 @@ impl Driver {
             peer: Mutex::new(link.peer()),
             turn: Mutex::new(Turn::new(link)),
             wanted: AtomicBool::new(false),
+            side_by_side: AtomicBool::new(false),
             host,
             server,
             home,
@@ -112,6 +115,11 @@ impl Driver {
     /// The session.
     pub fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// Whether the peer can work while this process does, so that it pays to send early.
+    pub fn is_side_by_side(&self) -> bool {
+        self.side_by_side.load(Ordering::Relaxed)
     }
 
     /// What the process lends.

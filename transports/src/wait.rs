@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use farcall_core::driver::{Driver, Host, Sleeper, Task};
 use farcall_core::{Error, Time};
+use rustix::process::Pid;
+use rustix::thread::{CpuSet, sched_getaffinity};
 
 #[cfg(feature = "tokio")]
 mod clock;
@@ -72,6 +74,17 @@ impl Local {
 impl Host for Local {
     fn now(&self) -> Time {
         now()
+    }
+
+    fn runs_beside(&self, peer: Option<u32>) -> bool {
+        let allowed = |process| sched_getaffinity(process).ok();
+        let Some(ours) = allowed(None) else { return true };
+        let theirs =
+            peer.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)).and_then(|pid| allowed(Some(pid)));
+        // Of a peer that is not known the best is assumed.
+        theirs.is_none_or(|theirs| {
+            (0..CpuSet::MAX_CPU).filter(|cpu| ours.is_set(*cpu) || theirs.is_set(*cpu)).nth(1).is_some()
+        })
     }
 
     fn block(&self, wait: &mut dyn FnMut()) -> Result<(), Error> {

@@ -240,8 +240,9 @@ pub fn submit_all<T, E: From<Error>>(calls: impl IntoIterator<Item = Call<T, E>>
     let mut calls: Vec<_> = calls.into_iter().collect();
     let mut unflushed: Option<Arc<Driver>> = None;
     for call in &mut calls {
-        if call.start(None).is_none() {
-            continue;
+        let Some(started) = call.start(None) else { continue };
+        if (started.alone || started.many) && call.driver().is_side_by_side() {
+            call.driver().flush_at(started.at);
         }
         match &unflushed {
             Some(driver) if Arc::ptr_eq(driver, call.driver()) => {}
@@ -269,7 +270,7 @@ impl<T, E: From<Error>> Future for Call<T, E> {
             if let Err(error) = driver.host().attend(driver) {
                 return Poll::Ready(Err(self.explain(error).into()));
             }
-            if started.alone {
+            if started.alone || (started.many && driver.is_side_by_side()) {
                 driver.flush_at(started.at);
             } else {
                 driver.flush_soon();

@@ -50,6 +50,9 @@ pub trait Host: Send + Sync {
     /// The monotonic clock.
     fn now(&self) -> Time;
 
+    /// Whether this process and that one may run at the same time, on different processors.
+    fn runs_beside(&self, peer: Option<u32>) -> bool;
+
     /// Runs `wait`, which blocks, where that is allowed.
     ///
     /// # Errors

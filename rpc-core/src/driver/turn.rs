@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 use crate::driver::wait::Post;
 use crate::driver::{Driver, Home, Wants};
 use crate::error::{Code, Error, Fate, Gone};
-use crate::limits::{TURN_BYTES, TURN_FRAMES};
+use crate::limits::{FLUSH_EVERY, TURN_BYTES, TURN_FRAMES};
 use crate::proto::Outgoing;
 use crate::session::Chores;
 use crate::time::Time;
@@ -130,6 +130,8 @@ impl Driver {
         {
             // With the hello has come what the kernel knows of the peer.
             turn.post = None;
+            let beside = self.host.runs_beside(link.peer().pid);
+            self.side_by_side.store(beside, Ordering::Relaxed);
             *self.peer.lock().unwrap_or_else(PoisonError::into_inner) = link.peer();
         }
         (more, chores)
@@ -276,13 +278,18 @@ impl Driver {
     pub(super) fn dispatch(self: &Arc<Self>, mut now: Time) -> Option<Time> {
         let server = self.server.as_ref()?;
         let mut request = self.session.begin_dispatch()?;
-        loop {
+        for served in 1.. {
             now = server.dispatch(self, request, now);
-            match self.session.next_request() {
-                Some(next) => request = next,
-                None => return Some(now),
+            request = match self.session.next_request() {
+                Some(next) => next,
+                None => break,
+            };
+            // An early first verdict wakes the peer while the others are still being made.
+            if self.is_side_by_side() && (served == 1 || served % FLUSH_EVERY == 0) {
+                self.flush_at(now);
             }
         }
+        Some(now)
     }
 
     /// Whether whoever does a turn may also dispatch.

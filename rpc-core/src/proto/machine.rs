@@ -149,6 +149,11 @@ impl Machine {
         self.calls_out.in_flight().saturating_add(self.calls_out.queued())
     }
 
+    /// Calls made from here that have not been handed out.
+    pub fn queued(&self) -> usize {
+        self.calls_out.queued()
+    }
+
     /// Calls of the peer that have no verdict.
     pub fn serving(&self) -> usize {
         self.calls_in.len()

@@ -5,6 +5,7 @@ use std::task::Waker;
 use slab::Slab;
 
 use crate::error::{Code, Error, Fate};
+use crate::limits::FLUSH_EVERY;
 use crate::proto::{NewCall, OutKey};
 use crate::session::Session;
 use crate::time::Time;
@@ -33,6 +34,8 @@ pub struct Started {
     pub token: u32,
     /// Nothing else is outstanding: send at once.
     pub alone: bool,
+    /// So many calls wait to be sent that they should not wait for more.
+    pub many: bool,
     /// When it was started.
     pub at: Time,
     /// The call's deadline is earlier than what the attendants' timers are set to.
@@ -104,7 +107,7 @@ impl Session {
             Ok(key) => {
                 inner.waiters.slots.insert(Waiter { key, settled: None, waker });
                 let sooner = inner.armed.is_none_or(|armed| deadline < armed);
-                Ok(Started { token, alone, at: now, sooner })
+                Ok(Started { token, alone, many: inner.machine.queued() % FLUSH_EVERY == 0, at: now, sooner })
             }
             Err((error, _call)) => Err(error),
         }

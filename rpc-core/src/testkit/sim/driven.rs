@@ -31,6 +31,10 @@ pub(super) struct Driven {
 struct Clockwork(AtomicU64);
 
 impl Host for Clockwork {
+    fn runs_beside(&self, _peer: Option<u32>) -> bool {
+        true
+    }
+
     fn now(&self) -> Time {
         Time::from_nanos(self.0.load(Ordering::Relaxed))
     }
