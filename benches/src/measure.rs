@@ -37,6 +37,12 @@ impl Tally {
         self.record_many(latency, 1);
     }
 
+    /// Calls that were submitted together: each counts as long as all of them, and none is timed by itself.
+    pub(crate) fn record_batch(&mut self, together: Duration, calls: usize) {
+        let each = u64::try_from(together.as_nanos()).unwrap_or(u64::MAX);
+        self.latencies.saturating_record_n(each, calls as u64);
+    }
+
     /// Calls too short to be timed one by one: so many in so much time.
     pub(crate) fn record_many(&mut self, together: Duration, calls: u32) {
         let each = u64::try_from(together.as_nanos()).unwrap_or(u64::MAX) / u64::from(calls);

@@ -177,7 +177,7 @@ impl Driver {
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
                 Err(TryLockError::WouldBlock) => return,
             };
-            let (_, chores) = self.run(&mut turn, Receive::No, now);
+            let (_, chores) = self.run(&mut turn, Receive::No, now, 0);
             drop(turn);
             chores.run();
         }

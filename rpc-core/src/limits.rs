@@ -63,7 +63,7 @@ pub const DETACHED_QUEUE: usize = 4 * 1024 * 1024;
 pub const TURN_FRAMES: usize = 64;
 
 /// Calls or verdicts after which a long row of them is sent before it has ended, so that the peer is not idle meanwhile.
-pub const FLUSH_EVERY: usize = 32;
+pub const FLUSH_EVERY: usize = 16;
 
 /// Bytes that a turn handles before it gives way to others.
 pub const TURN_BYTES: usize = 256 * 1024;

@@ -40,9 +40,10 @@ fn waiting<T: Send + 'static>(
         let calls = (0..outstanding).map(|_| call());
         for call in ::farcall::submit_all(calls) {
             call.wait().map_err(failed)?;
-            tally.record(before.elapsed());
         }
-        before = Instant::now();
+        let after = Instant::now();
+        tally.record_batch(after - before, outstanding);
+        before = after;
     }
     Ok(())
 }

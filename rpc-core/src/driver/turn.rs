@@ -86,19 +86,30 @@ enum Stopped {
 impl Driver {
     /// One turn. `true`: there is more to receive, or somebody wanted a turn meanwhile.
     pub fn turn(self: &Arc<Self>, receive: Receive, may_dispatch: bool) -> bool {
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.host.now();
-        let (again, chores) = self.run(&mut turn, receive, now);
-        drop(turn);
-        chores.run();
-        if may_dispatch && let Some(now) = self.dispatch(now) {
-            self.flush_at(now);
+        // A peer that works meanwhile need not wait for its first verdicts until all its calls have been read.
+        let parts = if self.is_side_by_side() { TURN_FRAMES / FLUSH_EVERY } else { 1 };
+        let mut now = self.host.now();
+        let mut again = false;
+        for _ in 0..parts {
+            let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            let (more, chores) = self.run(&mut turn, receive, now, TURN_FRAMES / parts);
+            drop(turn);
+            again = more;
+            chores.run();
+            if let Some(later) = if may_dispatch { self.dispatch(now) } else { None } {
+                now = later;
+                self.flush_at(now);
+            }
+            if !again {
+                break;
+            }
         }
         again || self.wanted.load(Ordering::SeqCst)
     }
 
     /// The part of a turn under the lock: whether there is more to receive, and the chores for when the lock is free.
-    pub(super) fn run(&self, turn: &mut Turn, receive: Receive, now: Time) -> (bool, Chores) {
+    /// `most`: frames that it receives.
+    pub(super) fn run(&self, turn: &mut Turn, receive: Receive, now: Time, most: usize) -> (bool, Chores) {
         let mut chores = Chores::default();
         // Whoever asked for a turn has left before this something that this turn sends.
         let asked = self.wanted.swap(false, Ordering::SeqCst);
@@ -106,7 +117,7 @@ impl Driver {
         let stopped = if receive == Receive::No {
             Stopped::Drained
         } else {
-            self.receive(turn, receive, now, &mut chores)
+            self.receive(turn, receive, now, most, &mut chores)
         };
         let sent = if turn.idle && !asked { Ok(()) } else { self.send(turn, now, &mut chores) };
         let more = matches!(stopped, Stopped::Budget | Stopped::Paused) && !turn.paused;
@@ -115,7 +126,7 @@ impl Driver {
             (_, Err(error)) => {
                 // What the peer had answered before its end of the link broke still counts. A link that was never made has
                 // an end too, but that says less than why.
-                match self.receive(turn, Receive::ToTheEnd, now, &mut chores) {
+                match self.receive(turn, Receive::ToTheEnd, now, most, &mut chores) {
                     Stopped::Ended(first) if matches!(error.code(), Code::PeerGone(_)) => Some(first),
                     _ => Some(error),
                 }
@@ -137,14 +148,14 @@ impl Driver {
         (more, chores)
     }
 
-    fn receive(&self, turn: &mut Turn, how: Receive, now: Time, chores: &mut Chores) -> Stopped {
+    fn receive(&self, turn: &mut Turn, how: Receive, now: Time, most: usize, chores: &mut Chores) -> Stopped {
         if how == Receive::Yes && turn.paused {
             return Stopped::Paused;
         }
         let Some(link) = &mut turn.link else { return Stopped::Drained };
         let (mut frames, mut bytes, mut wanted) = (0_usize, 0_usize, false);
         let stopped = loop {
-            if how == Receive::Yes && (frames >= TURN_FRAMES || bytes >= TURN_BYTES) {
+            if how == Receive::Yes && (frames >= most || bytes >= TURN_BYTES) {
                 break Stopped::Budget;
             }
             match link.receive() {
