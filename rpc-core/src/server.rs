@@ -1,11 +1,15 @@
 //! The serving face of a session: routes requests to services and runs their handlers.
 
 mod held;
+mod load;
 mod request;
 mod router;
+mod run;
 
-pub use request::{Body, Encoded, Refusal, Request, ServerCore};
-pub use router::{Load, Router};
+pub use load::Load;
+pub use request::{Body, Request, ServerCore};
+pub use router::Router;
+pub use run::{Encoded, Refusal};
 
 use crate::service::ServiceDescriptor;
 
