@@ -10,7 +10,7 @@ use farcall_core::transport::{
 use farcall_core::{Code, Error, Fate};
 
 use crate::query::Query;
-use crate::registry::Scheme;
+use crate::scheme::Scheme;
 use crate::url::Url;
 
 /// Bytes of frames that one direction holds; one frame is always taken.

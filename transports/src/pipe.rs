@@ -12,7 +12,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use crate::duct::{Duct, DuctStream};
 use crate::query::Query;
 use crate::refusal::refused;
-use crate::registry::Scheme;
+use crate::scheme::Scheme;
 use crate::single::Single;
 use crate::sys::inherited;
 use crate::url::Url;
