@@ -6,13 +6,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use farcall_core::limits::DEFAULT_WORKERS;
-use farcall_core::transport::{Link, Listener};
-use farcall_core::{Code, Error, Fate, Service};
+use farcall_core::{Error, Service};
 
-use super::handle::{Engine, ServerHandle};
+use super::handle::ServerHandle;
 use super::hosting::Hosting;
+use super::opened::{Door, Opened};
 use super::options::{Options, within};
-use crate::wait::{Arrivals, Errand, Home, Lifetime, Local, Reactor, Workers, blocking};
+use super::threads;
+use crate::wait::blocking;
+#[cfg(feature = "tokio")]
+use crate::wait::{Runtime, unblock};
 use crate::{Query, Url, registry};
 
 /// Threads that `?threads=` may ask for.
@@ -45,21 +48,6 @@ impl fmt::Debug for Server {
             .field("options", &self.options)
             .finish_non_exhaustive()
     }
-}
-
-/// One URL, understood and listened at.
-pub(super) struct Door {
-    pub(super) listener: Box<dyn Listener>,
-    pub(super) options: Options,
-}
-
-/// What the URLs and the builder come to.
-pub(super) struct Opened {
-    pub(super) doors: Vec<Door>,
-    pub(super) hosting: Arc<Hosting>,
-    pub(super) urls: Vec<String>,
-    threads: usize,
-    workers: usize,
 }
 
 impl Server {
@@ -127,15 +115,15 @@ impl Server {
     /// `InvalidConfig` for a wrong URL or option or a service that is there twice; `MustNotBlock` on a thread that drives a
     /// current-thread runtime; what the wires say.
     pub fn wait(self) -> Result<ServerHandle, Error> {
-        blocking(|| self.open()?.on_threads())
+        blocking(|| threads::start(self.open()?))
     }
 
     #[cfg(feature = "tokio")]
-    pub(super) fn may_block(&self) -> bool {
+    fn may_block(&self) -> bool {
         self.urls.iter().any(|url| Url::parse(url).is_ok_and(|url| registry::may_block(&url)))
     }
 
-    pub(super) fn open(self) -> Result<Opened, Error> {
+    fn open(self) -> Result<Opened, Error> {
         if self.urls.is_empty() {
             return Err(Error::config("the server listens nowhere; give it a URL with `listen`"));
         }
@@ -162,62 +150,6 @@ impl Server {
         let urls = doors.iter().map(|door| door.listener.local_url()).collect();
         let hosting = Hosting::new(self.services, doors.len());
         Ok(Opened { doors, hosting, urls, threads, workers })
-    }
-}
-
-impl Opened {
-    fn on_threads(self) -> Result<ServerHandle, Error> {
-        let Opened { doors, hosting, urls, threads, workers } = self;
-        let workers = Workers::new(workers);
-        let mut reactors = Vec::new();
-        for number in 0..threads {
-            let name =
-                if threads == 1 { "farcall-server".to_owned() } else { format!("farcall-server-{number}") };
-            let reactor =
-                Reactor::start(name, Lifetime::UntilStopped, Errand::CloseListeners).map_err(|error| {
-                    let text = format!("a thread for the server cannot be started: {error}");
-                    Error::new(Code::ResourceExhausted, Fate::NotSent, text).with_source(error)
-                })?;
-            reactors.push(reactor);
-        }
-        let spread: Arc<[Reactor]> = reactors.into();
-        for (number, (door, url)) in doors.into_iter().zip(&urls).enumerate() {
-            let arrivals = Arc::new(Reception {
-                hosting: Arc::clone(&hosting),
-                reactors: Arc::clone(&spread),
-                next: std::sync::atomic::AtomicUsize::new(number),
-                workers: Arc::clone(&workers),
-                options: door.options,
-                url: url.clone(),
-            });
-            drop(spread[number % spread.len()].give(Errand::Listen(door.listener, arrivals)));
-        }
-        Ok(ServerHandle::new(hosting, urls, Engine::Threads(spread)))
-    }
-}
-
-/// Takes the links of one listener and spreads them over the server's threads.
-struct Reception {
-    hosting: Arc<Hosting>,
-    reactors: Arc<[Reactor]>,
-    next: std::sync::atomic::AtomicUsize,
-    workers: Arc<Workers>,
-    options: Options,
-    url: String,
-}
-
-impl Arrivals for Reception {
-    fn arrived(&self, link: Box<dyn Link>) {
-        let turn = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let reactor = &self.reactors[turn % self.reactors.len()];
-        let host = Local::host(Home::Reactor(reactor.clone(), Arc::clone(&self.workers)));
-        if let Some(driver) = self.hosting.welcome(link, &self.options, &self.url, host) {
-            drop(reactor.give(Errand::Adopt(driver)));
-        }
-    }
-
-    fn closed(&self) {
-        self.hosting.door_closed();
     }
 }
 
@@ -253,8 +185,10 @@ impl IntoFuture for Server {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             #[cfg(feature = "tokio")]
-            if let Some(runtime) = crate::wait::Runtime::current() {
-                return super::tokio::start(self, runtime).await;
+            if let Some(runtime) = Runtime::current() {
+                let opened =
+                    if self.may_block() { unblock(move || self.open()).await? } else { self.open()? };
+                return super::tokio::start(opened, &runtime);
             }
             self.wait()
         })
