@@ -75,7 +75,8 @@ fn after(client: DeskClient, calls: Vec<Call<()>>, office: &Office) {
         let error = call.wait().unwrap_err();
         assert!(matches!(error.fate(), Fate::Started | Fate::Unknown), "{error:?}");
     }
-    assert!(client.add(1, 1).wait().unwrap_err().fate().is_safe_to_retry());
+    let error = client.add(1, 1).wait().unwrap_err();
+    assert!(error.fate().is_safe_to_retry(), "{error:?}");
     office.gates.open(1);
 }
 
