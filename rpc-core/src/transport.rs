@@ -57,13 +57,13 @@ pub trait Link: Send {
         None
     }
 
-    /// "I am about to sleep": afterwards whatever arrives is signalled. `false`: something is there already.
+    /// "Somebody is about to sleep": the next news are signalled, once, to all who listen to the readiness. `false`: there
+    /// are news already. Whoever sleeps again arms again.
+    ///
+    /// It is not taken back: several may sleep at one link, and none of them can speak for the others.
     fn arm(&mut self) -> bool {
         true
     }
-
-    /// "I am awake": nothing need be signalled.
-    fn disarm(&mut self) {}
 
     /// What this wire can do.
     fn capabilities(&self) -> Capabilities;

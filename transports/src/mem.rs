@@ -184,10 +184,6 @@ impl Link for MemLink {
         !has_room && self.into.arm()
     }
 
-    fn disarm(&mut self) {
-        lock(&self.into.state).is_armed = false;
-    }
-
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::default();
         capabilities.identity = true;
