@@ -38,6 +38,39 @@ static REGISTERED: RwLock<Vec<Arc<dyn Scheme>>> = RwLock::new(Vec::new());
 ///
 /// # Errors
 /// `InvalidConfig` if the scheme is taken or is not a lower-case URL scheme.
+///
+/// ```
+/// use farcall::Error;
+/// use farcall::transport::{Link, Listener, Query, Scheme, Url, links, register};
+/// use std::sync::Arc;
+///
+/// /// `inside:NAME`: `mem:` under another name.
+/// struct Inside;
+///
+/// fn mem(url: &Url) -> Result<Url, Error> {
+///     Url::parse(&format!("mem:inside-{}", url.name()?))
+/// }
+///
+/// impl Scheme for Inside {
+///     fn name(&self) -> &'static str {
+///         "inside"
+///     }
+///     fn connect(&self, url: &Url, query: &mut Query) -> Result<Box<dyn Link>, Error> {
+///         links::connect(&mem(url)?, query)
+///     }
+///     fn listen(&self, url: &Url, query: &mut Query) -> Result<Box<dyn Listener>, Error> {
+///         links::listen(&mem(url)?, query)
+///     }
+/// }
+///
+/// # use farcall::testkit::calculator::{Calc, CalculatorClient, CalculatorServer};
+/// register(Arc::new(Inside))?;
+/// let server = farcall::serve("inside:calc", CalculatorServer::new(Calc)).wait()?;
+/// let calc: CalculatorClient = farcall::connect("inside:calc").wait()?;
+/// assert_eq!(calc.add(2, 3).wait()?, 5);
+/// # drop(server);
+/// # Ok::<(), Error>(())
+/// ```
 pub fn register(scheme: Arc<dyn Scheme>) -> Result<(), Error> {
     let name = scheme.name();
     let is_valid = name.bytes().enumerate().all(|(at, byte)| {

@@ -12,6 +12,8 @@ use crate::url::Url;
 /// block, except for a name lookup that [`may_block`](Scheme::may_block) has announced. Errors name the URL and the remedy.
 ///
 /// **Callers** go through [`connect`](crate::links::connect) and [`listen`](crate::links::listen).
+///
+/// A whole wire is `examples/custom_transport.rs`; [`register`](crate::register) has a smaller example.
 pub trait Scheme: Send + Sync {
     /// The scheme, in lower case.
     fn name(&self) -> &'static str;

@@ -25,12 +25,40 @@ const MAX_THREADS: usize = 256;
 const MAX_WORKERS: usize = 4_096;
 
 /// Serves `service` at `url`: the same as `Server::new().add(service).listen(url)`.
+///
+/// ```
+/// # use farcall::testkit::calculator::{Calc, CalculatorClient, CalculatorServer};
+/// let server = farcall::serve("tcp://127.0.0.1:0", CalculatorServer::new(Calc)).wait()?;
+/// let calc: CalculatorClient = farcall::connect(server.url()).wait()?; // with the port that the system chose
+/// assert_eq!(calc.add(2, 3).wait()?, 5);
+/// # Ok::<(), farcall::Error>(())
+/// ```
 pub fn serve(url: impl Into<String>, service: impl Service) -> Server {
     Server::new().add(service).listen(url)
 }
 
 /// Several services on several wires, to be started by [`start`](Server::start), by `.await` or by
 /// [`wait`](Server::wait).
+///
+/// Values out of range are refused when it is started, by `InvalidConfig`. Dropped before its start has ended, it serves
+/// nothing.
+///
+/// ```
+/// # use farcall::testkit::calculator::{Calc, CalculatorServer};
+/// let server = farcall::Server::new()
+///     .add(CalculatorServer::new(Calc))
+///     .listen("mem:doc-server")
+///     .listen("tcp://127.0.0.1:0?window=16")
+///     .max_message(1 << 20) // bytes
+///     .window(64) // calls
+///     .decode_budget(4 << 20) // bytes
+///     .threads(2)
+///     .workers(4)
+///     .start()
+///     .wait()?;
+/// assert_eq!(server.urls().len(), 2);
+/// # Ok::<(), farcall::Error>(())
+/// ```
 #[must_use = "nothing is served before this is awaited or waited for"]
 #[derive(Default)]
 pub struct Server {
@@ -105,6 +133,14 @@ impl Server {
     }
 
     /// The same, in words that read well at the end of a chain: await or wait for what this gives.
+    ///
+    /// ```
+    /// # use farcall::testkit::calculator::{Calc, CalculatorServer};
+    /// let services = farcall::Server::new().add(CalculatorServer::new(Calc));
+    /// let handle = services.listen("mem:doc-start").start().wait()?;
+    /// # drop(handle);
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn start(self) -> Starting {
         Starting(self)
     }
@@ -114,6 +150,12 @@ impl Server {
     /// # Errors
     /// `InvalidConfig` for a wrong URL or option or a service that is there twice; `MustNotBlock` on a thread that drives a
     /// current-thread runtime; what the wires say.
+    ///
+    /// ```
+    /// use farcall::{Code, Server};
+    /// let error = Server::new().wait().unwrap_err();
+    /// assert_eq!(error.code(), Code::InvalidConfig); // it listens nowhere
+    /// ```
     pub fn wait(self) -> Result<ServerHandle, Error> {
         blocking(|| threads::start(self.open()?))
     }
@@ -154,6 +196,16 @@ impl Server {
 }
 
 /// A server to be started: see [`Server::start`].
+///
+/// ```
+/// # use farcall::testkit::calculator::{Calc, CalculatorServer};
+/// # farcall::testkit::block_on(async {
+/// let starting = farcall::serve("mem:doc-starting", CalculatorServer::new(Calc)).start();
+/// let handle = starting.await?;
+/// # drop(handle);
+/// # Ok::<(), farcall::Error>(()) })?;
+/// # Ok::<(), farcall::Error>(())
+/// ```
 #[must_use = "nothing is served before this is awaited or waited for"]
 #[derive(Debug)]
 pub struct Starting(Server);
