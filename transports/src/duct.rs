@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use farcall_core::transport::{ByteStream, Peer, Readiness};
 use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fcntl_setfl, fstat, fstatfs, open};
-use rustix::io::{ReadWriteFlags, preadv2, pwritev2, read, writev};
+use rustix::io::{Errno, ReadWriteFlags, preadv2, pwritev2, read, writev};
 use rustix::net::sockopt::socket_type;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, SocketType, recv, send, sendmsg};
 
-use crate::sys::probe::{NOSIGNAL, can_nosignal, can_nowait};
+use crate::sys::probe::{NOSIGNAL, can_nosignal, can_nowait, may_reopen};
 use crate::sys::sigpipe;
 
 /// The offset that means "no offset": a pipe has none.
@@ -80,24 +80,26 @@ impl Duct {
     }
 
     fn foreign_pipe(fd: OwnedFd, way: Way) -> Result<Duct, String> {
+        let _ = rustix::pipe::fcntl_setpipe_size(&fd, CAPACITY);
+        // Opened anew, the pipe is the same and the description is ours: `read` costs less than `preadv2` with a flag.
+        let access = if way == Way::In { OFlags::RDONLY } else { OFlags::WRONLY };
+        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        let flags = access | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let failed = match if may_reopen() { open(path, flags, Mode::empty()) } else { Err(Errno::NOSYS) } {
+            Ok(own) => return Ok(Duct { fd: Arc::new(own), manner: Manner::Private }),
+            Err(error) => error,
+        };
         let is_anonymous = fstatfs(&fd).is_ok_and(|fs| fs.f_type as u64 == PIPEFS_MAGIC);
         // Only what `pipe(2)` gave knows NOWAIT; what was opened by a path (`/dev/stdout`, `/dev/fd/3`) has this flag.
         let was_opened = fcntl_getfl(&fd).is_ok_and(|flags| flags.intersects(OFlags::LARGEFILE));
-        let _ = rustix::pipe::fcntl_setpipe_size(&fd, CAPACITY);
         if is_anonymous && !was_opened && can_nowait() {
             return Ok(Duct { fd: Arc::new(fd), manner: Manner::Shared });
         }
-        // Opened anew, the pipe is the same and the description is ours.
-        let access = if way == Way::In { OFlags::RDONLY } else { OFlags::WRONLY };
-        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-        match open(path, access | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty()) {
-            Ok(own) => Ok(Duct { fd: Arc::new(own), manner: Manner::Private }),
-            Err(error) => Err(format!(
-                "descriptor {} is a pipe that others may share, and this kernel cannot use it without blocking \
-                 (opening it anew failed: {error}); use unix: instead",
-                fd.as_raw_fd()
-            )),
-        }
+        Err(format!(
+            "descriptor {} is a pipe that others may share, and this kernel cannot use it without blocking \
+             (opening it anew failed: {failed}); use unix: instead",
+            fd.as_raw_fd()
+        ))
     }
 
     fn read(&self, buf: &mut [u8]) -> rustix::io::Result<usize> {
