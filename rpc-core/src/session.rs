@@ -141,9 +141,14 @@ impl Session {
 
     /// When [`step`](Self::step) is due; an attendant calls this before it sleeps, and is woken if it becomes earlier.
     pub fn arm(&self) -> Option<Time> {
+        self.arm_or_end().0
+    }
+
+    /// The same, and whether the session has ended.
+    pub fn arm_or_end(&self) -> (Option<Time>, bool) {
         let mut inner = self.lock();
         inner.armed = inner.machine.poll_timeout();
-        inner.armed
+        (inner.armed, inner.ended.is_some())
     }
 
     /// Whether nothing waits to be sent.
