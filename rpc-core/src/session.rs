@@ -10,7 +10,7 @@ use std::task::Waker;
 
 use crate::buffers;
 use crate::error::Error;
-use crate::limits::SEND_BUDGET;
+use crate::limits::{SEND_BUDGET, SEND_HARD};
 use crate::proto::{Event, InKey, Machine, Outgoing, Stage, Verdict, Violation};
 use crate::time::Time;
 use crate::wire::Opened;
@@ -120,7 +120,7 @@ impl Session {
         }
         Step {
             more: inner.machine.poll_transmit(now, budget, frames),
-            over_budget: inner.is_over_budget(),
+            over_budget: inner.must_pause(),
             watched: !inner.watchers.is_empty() || inner.machine.is_closing(),
         }
     }
@@ -314,8 +314,15 @@ impl Session {
 
 impl Inner {
     /// Whether so many bytes of verdicts wait that nothing more is read or dispatched.
+    /// Whether so much waits for the peer that its calls are not dispatched.
     fn is_over_budget(&self) -> bool {
         self.machine.answer_bytes() > SEND_BUDGET
+    }
+
+    /// Whether so much waits, on both ways, that nothing more may be read.
+    fn must_pause(&self) -> bool {
+        let answers = self.machine.answer_bytes();
+        answers > SEND_HARD || (answers > SEND_BUDGET && self.requests.is_full())
     }
 
     fn absorb_events(&mut self, chores: &mut Chores) {
