@@ -71,12 +71,15 @@ fn async_server_ends(obstacle: &Obstacle, url: &str) {
 
 /// The caller is told that its call had begun.
 fn after(client: DeskClient, calls: Vec<Call<()>>, office: &Office) {
+    let is_silent = calls.is_empty();
     for call in calls {
         let error = call.wait().unwrap_err();
         assert!(matches!(error.fate(), Fate::Started | Fate::Unknown), "{error:?}");
     }
     let error = client.add(1, 1).wait().unwrap_err();
-    assert!(error.fate().is_safe_to_retry(), "{error:?}");
+    // Who has not read does not know that nobody is there, and the kernel takes the call for a peer that is gone.
+    let may_be_unknown = is_silent && error.fate() == Fate::Unknown;
+    assert!(may_be_unknown || error.fate().is_safe_to_retry(), "{error:?}");
     office.gates.open(1);
 }
 
