@@ -1,10 +1,12 @@
 //! `.wait()`, where it may stand and where it may not.
 
+use std::pin::pin;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use farcall::{Client, Code, Fate};
 
-use crate::desk::{DeskClient, desk, multi, open, says, single, watch};
+use crate::desk::{DeskClient, DeskServer, Office, desk, multi, open, says, single, watch};
 
 #[test]
 fn inside_a_current_thread_runtime_it_says_at_once_what_to_write() {
@@ -77,4 +79,21 @@ fn awaiting_needs_no_runtime() {
         client.close().await.unwrap();
         server.shutdown(Duration::from_secs(5)).await.unwrap();
     });
+}
+
+#[test]
+fn who_only_detaches_is_served_beyond_the_window() {
+    let _watchdog = watch("who_only_detaches_is_served_beyond_the_window");
+    let office = Office::default();
+    let server = farcall::serve("tcp://127.0.0.1:0?window=2", DeskServer::new(office.clone()));
+    let server = server.wait().unwrap();
+    let client: DeskClient = farcall::connect(server.url()).wait().unwrap();
+    // Each of these opens a gate, whose number is the size of its result.
+    for bytes in 0..8 {
+        client.produce(bytes).detach().unwrap();
+    }
+    let mut last = pin!(office.stuck.opened(7));
+    while last.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+        client.add(1, 2).detach().unwrap();
+    }
 }

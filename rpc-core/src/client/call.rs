@@ -99,13 +99,24 @@ impl<T, E> Call<T, E> {
         let (inherited, cause) = context::inherited(driver);
         let own = now + self.deadline.min(MAX_DEADLINE);
         let deadline = inherited.map_or(own, |inherited| inherited.min(own));
-        let parts = CallParts { object: self.core.object, method: self.method, body, now, deadline, cause };
-        match driver.session().start(parts, waker.cloned()) {
+        let parts =
+            |body| CallParts { object: self.core.object, method: self.method, body, now, deadline, cause };
+        let mut started = driver.session().start(parts(body), waker.cloned());
+        // Credit may have come back that nobody has read, and who fails at once never reads.
+        if let Err((error, body)) = &mut started
+            && error.code() == Code::Overloaded
+        {
+            let body = std::mem::take(body);
+            driver.touch();
+            started = driver.session().start(parts(body), waker.cloned());
+        }
+        match started {
             Ok(started) => {
                 self.state = State::Started(started.token);
                 Some(started)
             }
-            Err(error) => {
+            Err((error, body)) => {
+                buffers::give(body);
                 self.state = State::Refused(error);
                 None
             }
@@ -228,6 +239,10 @@ impl<T, E: From<Error>> Call<T, E> {
         };
         if started {
             self.driver().flush();
+            // Who only detaches never reads the credit that comes back.
+            if self.driver().session().is_short_of_credit() {
+                self.driver().touch();
+            }
         }
         result.map_err(|error| self.explain(error))
     }
