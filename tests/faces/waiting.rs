@@ -26,6 +26,31 @@ fn inside_a_current_thread_runtime_it_says_at_once_what_to_write() {
 }
 
 #[test]
+fn inside_a_local_set_it_says_at_once_what_to_write() {
+    let _watchdog = watch("inside_a_local_set_it_says_at_once_what_to_write");
+    let server = open("tcp://127.0.0.1:0");
+    let client: DeskClient = farcall::connect(server.url()).wait().unwrap();
+    let local = tokio::task::LocalSet::new();
+    multi().block_on(local.run_until(async {
+        says(client.add(1, 1).wait(), Code::MustNotBlock, &["LocalSet", ".await"]);
+        assert_eq!(client.add(1, 1).await.unwrap(), 2);
+    }));
+}
+
+#[test]
+fn a_runtime_without_io_is_refused_in_words() {
+    let _watchdog = watch("a_runtime_without_io_is_refused_in_words");
+    let server = open("tcp://127.0.0.1:0");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let connected = farcall::connect::<DeskClient>(server.url()).await;
+        says(connected, Code::ResourceExhausted, &["enable_io"]);
+        let served = farcall::serve("tcp://127.0.0.1:0", desk()).await;
+        says(served, Code::ResourceExhausted, &["enable_io"]);
+    });
+}
+
+#[test]
 fn a_task_of_a_current_thread_runtime_must_not_wait_for_a_server() {
     let _watchdog = watch("a_task_of_a_current_thread_runtime_must_not_wait_for_a_server");
     single().block_on(async {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::hash::{Hash, Hasher};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
@@ -93,15 +94,31 @@ pub(super) fn block(wait: &mut dyn FnMut()) -> Result<(), Error> {
     match Handle::try_current() {
         Err(_) => wait(),
         Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => {
-            tokio::task::block_in_place(wait)
+            let mut may_block = false;
+            let waited = catch_unwind(AssertUnwindSafe(|| {
+                tokio::task::block_in_place(|| {
+                    may_block = true;
+                    wait();
+                });
+            }));
+            match waited {
+                Ok(()) => {}
+                // A panic is how tokio says that this is a `LocalSet`.
+                Err(_) if !may_block => return Err(must_not_block("a `LocalSet`")),
+                Err(panic) => resume_unwind(panic),
+            }
         }
         Ok(_) if is_driving() => {
-            let text = "`.wait()` would stand still inside a current-thread runtime; use `.await` here";
-            return Err(Error::new(Code::MustNotBlock, Fate::NotSent, text));
+            return Err(must_not_block("a current-thread runtime"));
         }
         Ok(_) => wait(),
     }
     Ok(())
+}
+
+fn must_not_block(place: &str) -> Error {
+    let text = format!("`.wait()` would stand still inside {place}; use `.await` here");
+    Error::new(Code::MustNotBlock, Fate::NotSent, text)
 }
 
 /// Whether this thread is polling a runtime's task, as opposed to a thread of `spawn_blocking` or one that has merely
@@ -130,9 +147,14 @@ enum Fds {
 }
 
 pub(super) fn watch(fd: &Fd, direction: Direction) -> std::io::Result<AsyncFd<Fd>> {
-    // SAFETY: an `Arc<OwnedFd>` names one and the same open descriptor for as long as it lives, and `AsyncFd` keeps it.
-    let watched = unsafe { AsyncFd::register_with_interest(Arc::clone(fd), direction) };
-    Ok(watched?)
+    let register = AssertUnwindSafe(|| {
+        // SAFETY: an `Arc<OwnedFd>` names one and the same open descriptor for as long as it lives, and `AsyncFd` keeps it.
+        unsafe { AsyncFd::register_with_interest(Arc::clone(fd), direction) }
+    });
+    // A panic is how tokio says that the runtime was built without I/O.
+    let no_io =
+        |_| std::io::Error::other("it was built without I/O; build it with `enable_io` or `enable_all`");
+    Ok(catch_unwind(register).map_err(no_io)??)
 }
 
 impl Fds {
