@@ -87,6 +87,7 @@ fn a_decode_budget_refuses_what_would_take_more() {
     let error = client.produce(100_000).wait().unwrap_err();
     assert_eq!((error.code(), error.fate()), (Code::BadRequest, Fate::Completed), "{error:?}");
     assert!(error.to_string().contains("decode_budget"), "{error}");
+    assert!(error.to_string().starts_with("Desk.produce on tcp://127.0.0.1:"), "{error}");
 }
 
 #[farcall::service]

@@ -125,7 +125,11 @@ impl<T, E> Call<T, E> {
 
     /// What was attempted, in front of why it failed.
     fn explain(&self, error: Error) -> Error {
-        error.context(format_args!("{} on {}", self.name(), self.core.connection.url()))
+        let url = self.core.connection.url();
+        if error.to_string().contains(url) {
+            return error.context(self.name());
+        }
+        error.context(format_args!("{} on {url}", self.name()))
     }
 }
 
@@ -138,7 +142,8 @@ impl<T, E: From<Error>> Call<T, E> {
         };
         let codec = self.core.connection.handle().codec;
         let budget = self.core.connection.policy().decode_budget;
-        let result = (self.decode)(Reply { codec, bytes: &bytes, failed, budget });
+        let explain = &|error| self.explain(error);
+        let result = (self.decode)(Reply { codec, bytes: &bytes, failed, budget, explain });
         buffers::give(bytes);
         result
     }
