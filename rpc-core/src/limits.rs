@@ -53,8 +53,12 @@ pub const PING_AFTER: Duration = Duration::from_secs(20);
 /// Time within which a ping must be answered.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Bytes of replies queued towards one peer, above which nothing more is read from it.
+/// Bytes of answers queued towards one peer, above which none of its calls is dispatched. Its calls are read on, so that
+/// two sides that call each other do not wait for each other, until as many bytes of them wait.
 pub const SEND_BUDGET: usize = 4 * 1024 * 1024;
+
+/// Bytes of answers queued towards one peer, above which nothing is read from it, whatever it sends.
+pub const SEND_HARD: usize = 32 * 1024 * 1024;
 
 /// Bytes of detached calls that may wait for credit.
 pub const DETACHED_QUEUE: usize = 4 * 1024 * 1024;

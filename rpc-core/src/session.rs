@@ -10,7 +10,7 @@ use std::task::Waker;
 
 use crate::buffers;
 use crate::error::Error;
-use crate::limits::SEND_BUDGET;
+use crate::limits::{SEND_BUDGET, SEND_HARD};
 use crate::proto::{Event, InKey, Machine, Outgoing, Stage, Verdict, Violation};
 use crate::time::Time;
 use crate::wire::Opened;
@@ -120,7 +120,7 @@ impl Session {
         }
         Step {
             more: inner.machine.poll_transmit(now, budget, frames),
-            over_budget: inner.is_over_budget(),
+            over_budget: inner.must_pause(),
             watched: !inner.watchers.is_empty() || inner.machine.is_closing(),
         }
     }
@@ -141,9 +141,14 @@ impl Session {
 
     /// When [`step`](Self::step) is due; an attendant calls this before it sleeps, and is woken if it becomes earlier.
     pub fn arm(&self) -> Option<Time> {
+        self.arm_or_end().0
+    }
+
+    /// The same, and whether the session has ended.
+    pub fn arm_or_end(&self) -> (Option<Time>, bool) {
         let mut inner = self.lock();
         inner.armed = inner.machine.poll_timeout();
-        inner.armed
+        (inner.armed, inner.ended.is_some())
     }
 
     /// Whether nothing waits to be sent.
@@ -309,8 +314,15 @@ impl Session {
 
 impl Inner {
     /// Whether so many bytes of verdicts wait that nothing more is read or dispatched.
+    /// Whether so much waits for the peer that its calls are not dispatched.
     fn is_over_budget(&self) -> bool {
         self.machine.answer_bytes() > SEND_BUDGET
+    }
+
+    /// Whether so much waits, on both ways, that nothing more may be read.
+    fn must_pause(&self) -> bool {
+        let answers = self.machine.answer_bytes();
+        answers > SEND_HARD || (answers > SEND_BUDGET && self.requests.is_full())
     }
 
     fn absorb_events(&mut self, chores: &mut Chores) {

@@ -1,4 +1,4 @@
-//! A call that was on its way when the peer began to drain is refused, and its refusal is no offence.
+//! A call that was on its way when the peer began to drain: its caller is told, and its refusal is no offence.
 
 use std::collections::VecDeque;
 
@@ -66,8 +66,8 @@ fn a_call_that_crosses_a_drain_is_not_executed_and_the_connection_lives() {
     call(&mut client, 2);
     let late = sent(&mut client);
     server.drain();
-    assert_eq!(deliver(&sent(&mut server), &mut client), [], "what has been sent waits for its verdict");
+    assert_eq!(deliver(&sent(&mut server), &mut client), [(2, Fate::NotExecuted)]);
 
     deliver(&late, &mut server);
-    assert_eq!(deliver(&sent(&mut server), &mut client), [(2, Fate::NotExecuted)]);
+    assert_eq!(deliver(&sent(&mut server), &mut client), [], "its refusal is heard in silence");
 }

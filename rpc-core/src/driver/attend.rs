@@ -105,11 +105,11 @@ impl Attendance {
     /// An attendant's turn.
     pub fn pump(&self) -> Pumped {
         let again = self.driver.turn(Receive::Yes, true);
-        let until = self.driver.session.arm();
         let standing = self.driver.standing();
+        let (until, ended) = self.driver.session.arm_or_end();
         Pumped {
             again: again || self.driver.session.has_dispatchable() || !standing.quiet,
-            ended: self.driver.session.ended().is_some(),
+            ended,
             wants: standing.wants,
             until,
         }

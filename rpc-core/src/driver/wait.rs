@@ -1,8 +1,8 @@
 //! Threads that wait: one sits at the link and does the turns, the others sleep until they are served or succeed it.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
@@ -22,15 +22,22 @@ thread_local! {
     static NESTED: Cell<u32> = const { Cell::new(0) };
 }
 
+/// Where a thread sleeps.
+const AWAKE: u8 = 0;
+const ASIDE: u8 = 1;
+const AT_LINK: u8 = 2;
+
 /// How one thread sleeps and is woken, at a link or not.
 struct Parker {
     id: u64,
     thread: Thread,
     notified: AtomicBool,
     /// The thread sleeps or is about to: only then need it be roused.
-    asleep: AtomicBool,
-    /// Where the thread sits, if it does.
-    seat: Mutex<Option<Arc<Post>>>,
+    asleep: AtomicU8,
+    /// Where the thread sits or has sat last. It stays, so that the next sitting at the same link need not tell again.
+    seat: Mutex<Weak<Post>>,
+    /// The address of that post, for a look without the lock.
+    seat_at: AtomicUsize,
 }
 
 impl Parker {
@@ -40,14 +47,20 @@ impl Parker {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             thread: std::thread::current(),
             notified: AtomicBool::new(false),
-            asleep: AtomicBool::new(false),
-            seat: Mutex::new(None),
+            asleep: AtomicU8::new(AWAKE),
+            seat: Mutex::new(Weak::new()),
+            seat_at: AtomicUsize::new(0),
         }
     }
 
-    fn set_seat(&self, post: Option<Arc<Post>>) {
-        let before = std::mem::replace(&mut *self.seat.lock().unwrap_or_else(PoisonError::into_inner), post);
-        drop(before);
+    /// The thread is going to sit here. While a `Weak` names a post, no other post has its address.
+    fn set_seat(&self, post: &Arc<Post>) {
+        let address = Arc::as_ptr(post).addr();
+        if self.seat_at.load(Ordering::Relaxed) != address {
+            let mut seat = self.seat.lock().unwrap_or_else(PoisonError::into_inner);
+            *seat = Arc::downgrade(post);
+            self.seat_at.store(address, Ordering::Relaxed);
+        }
     }
 
     /// Forgets what has woken this thread so far. Whoever waits looks at everything it waits for after this.
@@ -59,10 +72,10 @@ impl Parker {
     ///
     /// The sleeper says that it sleeps and then looks for a notice; the waker leaves a notice and then looks whether
     /// anybody sleeps. All four are sequentially consistent, so at least one of them sees the other.
-    fn sleep<T>(&self, sleep: impl FnOnce() -> T) -> Option<T> {
-        self.asleep.store(true, Ordering::SeqCst);
+    fn sleep<T>(&self, place: u8, sleep: impl FnOnce() -> T) -> Option<T> {
+        self.asleep.store(place, Ordering::SeqCst);
         let slept = if self.notified.load(Ordering::SeqCst) { None } else { Some(sleep()) };
-        self.asleep.store(false, Ordering::SeqCst);
+        self.asleep.store(AWAKE, Ordering::SeqCst);
         slept
     }
 }
@@ -73,13 +86,18 @@ impl Wake for Parker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if self.notified.swap(true, Ordering::SeqCst) || !self.asleep.load(Ordering::SeqCst) {
+        if self.notified.swap(true, Ordering::SeqCst) {
             return;
         }
-        let seat = self.seat.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match seat {
-            Some(post) => post.sleeper.unpark(),
-            None => self.thread.unpark(),
+        match self.asleep.load(Ordering::SeqCst) {
+            AWAKE => {}
+            AT_LINK => {
+                let post = self.seat.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+                if let Some(post) = post {
+                    post.sleeper.unpark();
+                }
+            }
+            _ => self.thread.unpark(),
         }
     }
 }
@@ -120,7 +138,7 @@ impl<'a> Sitting<'a> {
         ready: bool,
     ) -> Option<Self> {
         let (post, standing) = driver.outlook()?;
-        parker.set_seat(Some(Arc::clone(&post)));
+        parker.set_seat(&post);
         let ticket = post.interest.event().map(|event| event.subscribe(waker.clone()));
         // What was signalled before there was a subscription is lost: an event is asked again.
         let first = ticket.is_none().then_some((standing, due));
@@ -139,7 +157,7 @@ impl<'a> Sitting<'a> {
             return;
         }
         let (wants, until) = (standing.wants, due.map_or(until, |due| due.min(until)));
-        match self.parker.sleep(|| self.post.sleeper.park(&self.post.interest, wants, until)) {
+        match self.parker.sleep(AT_LINK, || self.post.sleeper.park(&self.post.interest, wants, until)) {
             None | Some(Ok(false)) => {}
             Some(Ok(true)) => self.driver.peer_exited(),
             Some(Err(error)) => {
@@ -152,7 +170,6 @@ impl<'a> Sitting<'a> {
 
 impl Drop for Sitting<'_> {
     fn drop(&mut self) {
-        self.parker.set_seat(None);
         if let (Some(ticket), Readiness::Event(event)) = (self.ticket, &self.post.interest.readiness) {
             event.unsubscribe(ticket);
         }
@@ -268,7 +285,7 @@ impl Driver {
     fn sleep_aside(&self, parker: &Parker, until: Time) {
         let due = self.session.arm().map_or(until, |due| due.min(until));
         let left = due.since(self.host.now()).min(Duration::from_secs(3600));
-        parker.sleep(|| std::thread::park_timeout(left));
+        parker.sleep(ASIDE, || std::thread::park_timeout(left));
     }
 
     /// Runs the handlers that are this thread's to run.

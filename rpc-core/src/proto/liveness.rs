@@ -12,8 +12,8 @@ use crate::time::Time;
 pub(super) struct Circumstances {
     /// The wire cannot tell a death, calls are outstanding, and the peer always reads.
     pub(super) pings: bool,
-    /// The peer always reads, so that a full wire means a stalled peer.
-    pub(super) must_take: bool,
+    /// The peer is attended always, so that a full wire or an unfinished message means a stalled peer.
+    pub(super) attended: bool,
 }
 
 /// What time asks for.
@@ -106,14 +106,13 @@ impl Liveness {
             Some(pinged) => pinged + PING_TIMEOUT,
             None => self.heard + PING_AFTER,
         };
-        let stall = if at.must_take { after(self.blocked_since, WRITE_STALL) } else { None };
-        let bounds = [
-            self.hello_by,
+        let stalls = [
             after(self.partial_since, FRAME_PROGRESS),
             after(self.gathering_since, FRAME_PROGRESS),
-            stall,
-            at.pings.then_some(ping),
+            after(self.blocked_since, WRITE_STALL),
         ];
+        let stall = if at.attended { stalls.into_iter().flatten().min() } else { None };
+        let bounds = [self.hello_by, stall, at.pings.then_some(ping)];
         bounds.into_iter().flatten().min()
     }
 
@@ -124,13 +123,15 @@ impl Liveness {
         if self.hello_by.is_some_and(|by| by <= now) {
             return dead(Gone::ReadStall, format!("no hello came within {HANDSHAKE:?}"));
         }
-        if passed(self.partial_since, FRAME_PROGRESS) || passed(self.gathering_since, FRAME_PROGRESS) {
+        let unfinished =
+            passed(self.partial_since, FRAME_PROGRESS) || passed(self.gathering_since, FRAME_PROGRESS);
+        if at.attended && unfinished {
             return dead(
                 Gone::ReadStall,
                 format!("the peer stopped in the middle of a message for {FRAME_PROGRESS:?}"),
             );
         }
-        if at.must_take && passed(self.blocked_since, WRITE_STALL) {
+        if at.attended && passed(self.blocked_since, WRITE_STALL) {
             return dead(Gone::WriteStall, format!("the peer took no bytes for {WRITE_STALL:?}"));
         }
         if !at.pings {

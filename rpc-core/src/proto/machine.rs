@@ -389,7 +389,7 @@ impl Machine {
         let attended = self.peer.as_ref().is_some_and(|peer| peer.attended_always);
         Circumstances {
             pings: attended && self.config.needs_ping && self.calls_out.in_flight() > 0,
-            must_take: attended,
+            attended,
         }
     }
 

@@ -3,23 +3,44 @@
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
+use crate::limits::SEND_BUDGET;
 use crate::session::{Inner, Request, Session};
 
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     queue: VecDeque<Request>,
+    /// Bytes that the queue holds.
+    bytes: usize,
     /// Somebody dispatches.
     claimed: bool,
 }
 
 impl Requests {
+    /// Whether so many bytes wait that no more should come.
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes > SEND_BUDGET
+    }
+
+    fn take(&mut self, at: usize) -> Option<Request> {
+        let request = self.queue.remove(at)?;
+        self.bytes -= weight(&request);
+        Some(request)
+    }
+
     pub(super) fn push(&mut self, request: Request) {
+        self.bytes += weight(&request);
         self.queue.push_back(request);
     }
 
     pub(super) fn clear(&mut self) {
         self.queue.clear();
+        self.bytes = 0;
     }
+}
+
+/// What a waiting request is charged: its bytes, and something for its place.
+fn weight(request: &Request) -> usize {
+    request.body.len() + 64
 }
 
 impl Session {
@@ -63,7 +84,7 @@ impl Session {
             if inner.is_over_budget() {
                 break None;
             }
-            match inner.requests.queue.pop_front() {
+            match inner.requests.take(0) {
                 Some(request) if !inner.machine.begin(request.key) => {}
                 next => break next,
             }
@@ -81,7 +102,7 @@ impl Session {
         let caused = |request: &Request| request.cause == Some(number);
         let next = loop {
             let at = inner.requests.queue.iter().position(caused)?;
-            match inner.requests.queue.remove(at) {
+            match inner.requests.take(at) {
                 Some(request) if !inner.machine.begin(request.key) => {}
                 next => break next,
             }

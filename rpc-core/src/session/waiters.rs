@@ -108,7 +108,13 @@ impl Session {
             Ok(key) => {
                 inner.waiters.slots.insert(Waiter { key, settled: None, waker });
                 let sooner = inner.armed.is_none_or(|armed| deadline < armed);
-                Ok(Started { token, alone, many: inner.machine.queued() % FLUSH_EVERY == 0, at: now, sooner })
+                Ok(Started {
+                    token,
+                    alone,
+                    many: inner.machine.queued().is_multiple_of(FLUSH_EVERY),
+                    at: now,
+                    sooner,
+                })
             }
             Err((error, call)) => Err((error, call.body)),
         }

@@ -1,4 +1,4 @@
-//! What this kernel can do, asked once; `FARCALL_TEST_DISABLE=nowait,nosignal,passpidfd` lets tests run the fallbacks.
+//! What this kernel can do, asked once; `FARCALL_TEST_DISABLE=reopen,nowait,nosignal,passpidfd` lets tests run the fallbacks.
 
 /// Whether a test has switched this feature off by the environment.
 pub(crate) fn is_disabled(feature: &str) -> bool {
@@ -6,7 +6,7 @@ pub(crate) fn is_disabled(feature: &str) -> bool {
 }
 
 #[cfg(feature = "pipe")]
-pub(crate) use flags::{NOSIGNAL, can_nosignal, can_nowait};
+pub(crate) use flags::{NOSIGNAL, can_nosignal, can_nowait, may_reopen};
 
 #[cfg(feature = "pipe")]
 mod flags {
@@ -20,6 +20,11 @@ mod flags {
 
     /// `RWF_NOSIGNAL` (Linux 6.18): a broken pipe is an error and no signal. rustix has no name for it yet.
     pub(crate) const NOSIGNAL: ReadWriteFlags = ReadWriteFlags::from_bits_retain(0x100);
+
+    /// Whether descriptors may be opened anew through `/proc`; whether it works shows when it is done.
+    pub(crate) fn may_reopen() -> bool {
+        !is_disabled("reopen")
+    }
 
     /// Whether `RWF_NOWAIT` works on anonymous pipes.
     pub(crate) fn can_nowait() -> bool {

@@ -23,7 +23,8 @@ pub(crate) fn shielded(write: impl FnOnce() -> Result<usize>) -> Result<usize> {
     answer
 }
 
-fn is_ignored() -> bool {
+/// Whether the signal is ignored, as in every Rust program that has not changed it.
+pub(crate) fn is_ignored() -> bool {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: without a new action the call only writes the present one, to memory that outlives it.
     let answer = unsafe { libc::sigaction(libc::SIGPIPE, ptr::null(), action.as_mut_ptr()) };

@@ -38,10 +38,10 @@ fn echo_over_stdio() {
 }
 
 #[test]
-fn echo_over_stdio_reopened() {
-    if is_child("echo_over_stdio_reopened") {
+fn echo_over_stdio_shared() {
+    if is_child("echo_over_stdio_shared") {
         // SAFETY: no other thread of this child reads or writes the environment yet.
-        unsafe { std::env::set_var("FARCALL_TEST_DISABLE", "nowait,nosignal") };
+        unsafe { std::env::set_var("FARCALL_TEST_DISABLE", "reopen,nosignal") };
         serve_stdio(true);
     }
 }

@@ -47,9 +47,8 @@ fn frames_go_to_the_child_and_come_back() {
 
 #[test]
 fn a_server_on_its_standard_streams() {
-    for disabled in ["", "nowait"] {
-        let mut link =
-            server(if disabled.is_empty() { "echo_over_stdio" } else { "echo_over_stdio_reopened" });
+    for disabled in ["", "reopen"] {
+        let mut link = server(if disabled.is_empty() { "echo_over_stdio" } else { "echo_over_stdio_shared" });
         for size in [1, 50_000] {
             send(&mut *link, &vec![3; size]).unwrap();
             assert_eq!(receive(&mut *link).unwrap().unwrap().len(), size);

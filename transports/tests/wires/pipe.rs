@@ -28,7 +28,7 @@ fn an_end_is_taken_up_once() {
 
 #[test]
 fn a_child_echoes_over_inherited_pipes_in_every_manner() {
-    for disabled in ["", "nosignal", "nowait", "nosignal,nowait"] {
+    for disabled in ["", "nosignal", "reopen", "nosignal,reopen"] {
         let (here, there) = pipe_pair().unwrap();
         let mut command = child("echo_over_descriptors");
         let url = there.inherit(&mut command);
@@ -72,7 +72,7 @@ fn descriptors_that_cannot_carry_a_conversation_are_refused() {
 
 #[test]
 fn a_broken_wire_does_not_kill_a_program_that_has_not_ignored_the_signal() {
-    for disabled in ["", "nosignal", "nosignal,nowait"] {
+    for disabled in ["", "nosignal", "nosignal,reopen"] {
         let (here, there) = pipe_pair().unwrap();
         drop(here);
         let mut command = child("write_to_nobody");
