@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use farcall::testkit::block_on;
-use farcall::{Call, Code, Connection, Fate, submit_all};
+use farcall::{Call, Client, Code, Connection, Fate, submit_all};
 
 use crate::desk::{DeskClient, DeskServer, Office, multi, open, watch};
 
@@ -75,7 +75,10 @@ fn after(client: DeskClient, calls: Vec<Call<()>>, office: &Office) {
         let error = call.wait().unwrap_err();
         assert!(matches!(error.fate(), Fate::Started | Fate::Unknown), "{error:?}");
     }
-    assert!(client.add(1, 1).wait().unwrap_err().fate().is_safe_to_retry());
+    let fate = client.add(1, 1).wait().unwrap_err().fate();
+    // TCP takes what is written before the end is heard of.
+    let is_taken = client.connection().transport() == "tcp" && fate == Fate::Unknown;
+    assert!(fate.is_safe_to_retry() || is_taken, "{fate:?}");
     office.gates.open(1);
 }
 

@@ -183,7 +183,6 @@ impl Fds {
 
 /// Watches one connection on one runtime. If the runtime ends, its drop wakes everyone who waits.
 struct ConnectionTask {
-    attendance: Attendance,
     interest: Interest,
     fds: Fds,
     place: u64,
@@ -193,6 +192,8 @@ struct ConnectionTask {
     sleep: Sleep,
     /// The peer has said hello, so its pidfd, if any, is known.
     settled: bool,
+    /// Dropped after what holds descriptors.
+    attendance: Attendance,
 }
 
 impl ConnectionTask {
