@@ -231,7 +231,9 @@ impl<T, E: From<Error>> Call<T, E> {
         host.call_back(Box::pin(async move { f(self.await) }))
     }
 
-    /// Starts the call, sends it, and leaves it to itself: it is not cancelled, its result is for nobody.
+    /// Starts the call, sends it, and leaves it to itself: it is not cancelled, its result is for nobody. Beyond the
+    /// peer's window it waits; where nobody reads for the connection, the next call on it sends it, and closing leaves it
+    /// unsent.
     ///
     /// # Errors
     /// It could not be started, or too many such calls wait for credit; `NotSent`.
