@@ -84,12 +84,14 @@ pub(crate) fn multi() -> tokio::runtime::Runtime {
     builder.worker_threads(2).enable_all().build().expect("a runtime can be had")
 }
 
-/// An error before the first call: its code, `NotSent`, and words that must stand in it.
+/// An error before the first call: its code, `NotSent`, and words that must stand in it, not twice in a row.
 #[track_caller]
 pub(crate) fn says<T>(result: Result<T, Error>, code: Code, words: &[&str]) {
     let Err(error) = result else { panic!("it succeeds; {words:?} were expected") };
     assert_eq!((error.code(), error.fate()), (code, Fate::NotSent), "{error:?}");
     for word in words {
         assert!(error.to_string().contains(word), "`{word}` is missing in: {error}");
+        let twice = format!("{word}: {word}");
+        assert!(!error.to_string().contains(&twice), "`{word}` stands there twice: {error}");
     }
 }

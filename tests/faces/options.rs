@@ -63,6 +63,21 @@ fn a_full_window_fails_at_once_if_asked_to() {
 }
 
 #[test]
+fn a_full_window_opens_again_for_who_fails_at_once() {
+    let _watchdog = watch("a_full_window_opens_again_for_who_fails_at_once");
+    let server = open("tcp://127.0.0.1:0?window=1");
+    let client: DeskClient = farcall::connect(format!("{}?full=fail", server.url())).wait().unwrap();
+    drop(client.stick(1).submit());
+    let sum = loop {
+        match client.add(1, 2).wait() {
+            Err(error) if error.code() == Code::Overloaded => std::thread::yield_now(),
+            ended => break ended,
+        }
+    };
+    assert_eq!(sum, Ok(3));
+}
+
+#[test]
 fn a_decode_budget_refuses_what_would_take_more() {
     let _watchdog = watch("a_decode_budget_refuses_what_would_take_more");
     let server = open("tcp://127.0.0.1:0");
@@ -72,6 +87,7 @@ fn a_decode_budget_refuses_what_would_take_more() {
     let error = client.produce(100_000).wait().unwrap_err();
     assert_eq!((error.code(), error.fate()), (Code::BadRequest, Fate::Completed), "{error:?}");
     assert!(error.to_string().contains("decode_budget"), "{error}");
+    assert!(error.to_string().starts_with("Desk.produce on tcp://127.0.0.1:"), "{error}");
 }
 
 #[farcall::service]

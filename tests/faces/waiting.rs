@@ -1,10 +1,12 @@
 //! `.wait()`, where it may stand and where it may not.
 
+use std::pin::pin;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use farcall::{Client, Code, Fate};
 
-use crate::desk::{DeskClient, desk, multi, open, says, single, watch};
+use crate::desk::{DeskClient, DeskServer, Office, desk, multi, open, says, single, watch};
 
 #[test]
 fn inside_a_current_thread_runtime_it_says_at_once_what_to_write() {
@@ -20,6 +22,31 @@ fn inside_a_current_thread_runtime_it_says_at_once_what_to_write() {
         assert_eq!(client.close().wait().unwrap_err().code(), Code::MustNotBlock);
         assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
         assert_eq!(client.add(1, 1).await.unwrap(), 2);
+    });
+}
+
+#[test]
+fn inside_a_local_set_it_says_at_once_what_to_write() {
+    let _watchdog = watch("inside_a_local_set_it_says_at_once_what_to_write");
+    let server = open("tcp://127.0.0.1:0");
+    let client: DeskClient = farcall::connect(server.url()).wait().unwrap();
+    let local = tokio::task::LocalSet::new();
+    multi().block_on(local.run_until(async {
+        says(client.add(1, 1).wait(), Code::MustNotBlock, &["LocalSet", ".await"]);
+        assert_eq!(client.add(1, 1).await.unwrap(), 2);
+    }));
+}
+
+#[test]
+fn a_runtime_without_io_is_refused_in_words() {
+    let _watchdog = watch("a_runtime_without_io_is_refused_in_words");
+    let server = open("tcp://127.0.0.1:0");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let connected = farcall::connect::<DeskClient>(server.url()).await;
+        says(connected, Code::ResourceExhausted, &["enable_io"]);
+        let served = farcall::serve("tcp://127.0.0.1:0", desk()).await;
+        says(served, Code::ResourceExhausted, &["enable_io"]);
     });
 }
 
@@ -77,4 +104,21 @@ fn awaiting_needs_no_runtime() {
         client.close().await.unwrap();
         server.shutdown(Duration::from_secs(5)).await.unwrap();
     });
+}
+
+#[test]
+fn who_only_detaches_is_served_beyond_the_window() {
+    let _watchdog = watch("who_only_detaches_is_served_beyond_the_window");
+    let office = Office::default();
+    let server = farcall::serve("tcp://127.0.0.1:0?window=2", DeskServer::new(office.clone()));
+    let server = server.wait().unwrap();
+    let client: DeskClient = farcall::connect(server.url()).wait().unwrap();
+    // Each of these opens a gate, whose number is the size of its result.
+    for bytes in 0..8 {
+        client.produce(bytes).detach().unwrap();
+    }
+    let mut last = pin!(office.stuck.opened(7));
+    while last.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+        client.add(1, 2).detach().unwrap();
+    }
 }

@@ -128,13 +128,24 @@ impl<T, E> Call<T, E> {
         let (inherited, cause) = context::inherited(driver);
         let own = now + self.deadline.min(MAX_DEADLINE);
         let deadline = inherited.map_or(own, |inherited| inherited.min(own));
-        let parts = CallParts { object: self.core.object, method: self.method, body, now, deadline, cause };
-        match driver.session().start(parts, waker.cloned()) {
+        let parts =
+            |body| CallParts { object: self.core.object, method: self.method, body, now, deadline, cause };
+        let mut started = driver.session().start(parts(body), waker.cloned());
+        // Credit may have come back that nobody has read, and who fails at once never reads.
+        if let Err((error, body)) = &mut started
+            && error.code() == Code::Overloaded
+        {
+            let body = std::mem::take(body);
+            driver.touch();
+            started = driver.session().start(parts(body), waker.cloned());
+        }
+        match started {
             Ok(started) => {
                 self.state = State::Started(started.token);
                 Some(started)
             }
-            Err(error) => {
+            Err((error, body)) => {
+                buffers::give(body);
                 self.state = State::Refused(error);
                 None
             }
@@ -143,7 +154,11 @@ impl<T, E> Call<T, E> {
 
     /// What was attempted, in front of why it failed.
     fn explain(&self, error: Error) -> Error {
-        error.context(format_args!("{} on {}", self.name(), self.core.connection.url()))
+        let url = self.core.connection.url();
+        if error.to_string().contains(url) {
+            return error.context(self.name());
+        }
+        error.context(format_args!("{} on {url}", self.name()))
     }
 }
 
@@ -156,7 +171,8 @@ impl<T, E: From<Error>> Call<T, E> {
         };
         let codec = self.core.connection.handle().codec;
         let budget = self.core.connection.policy().decode_budget;
-        let result = (self.decode)(Reply { codec, bytes: &bytes, failed, budget });
+        let explain = &|error| self.explain(error);
+        let result = (self.decode)(Reply { codec, bytes: &bytes, failed, budget, explain });
         buffers::give(bytes);
         result
     }
@@ -284,7 +300,9 @@ impl<T, E: From<Error>> Call<T, E> {
         host.call_back(Box::pin(async move { f(self.await) }))
     }
 
-    /// Starts the call, sends it, and leaves it to itself: it is not cancelled, its result is for nobody.
+    /// Starts the call, sends it, and leaves it to itself: it is not cancelled, its result is for nobody. Beyond the
+    /// peer's window it waits; where nobody reads for the connection, the next call on it sends it, and closing leaves it
+    /// unsent.
     ///
     /// # Errors
     /// It could not be started, or too many such calls wait for credit; `NotSent`.
@@ -304,6 +322,10 @@ impl<T, E: From<Error>> Call<T, E> {
         };
         if started {
             self.driver().flush();
+            // Who only detaches never reads the credit that comes back.
+            if self.driver().session().is_short_of_credit() {
+                self.driver().touch();
+            }
         }
         result.map_err(|error| self.explain(error))
     }

@@ -16,6 +16,8 @@ use crate::time::Time;
 pub(super) struct Attendants {
     list: Mutex<Slab<(u64, Waker)>>,
     count: AtomicUsize,
+    /// Those who wait until there are none.
+    watchers: Mutex<Vec<Waker>>,
 }
 
 impl Attendants {
@@ -74,6 +76,13 @@ impl Driver {
         Attendance { driver: Arc::clone(self), entry }
     }
 
+    /// Whether nobody attends, so that nobody holds the link's descriptors; if not, `waker` is woken when one leaves.
+    pub fn is_unattended(&self, waker: &Waker) -> bool {
+        let waker = waker.clone();
+        self.attendants.watchers.lock().unwrap_or_else(PoisonError::into_inner).push(waker);
+        self.attendants.is_empty()
+    }
+
     /// Whether an attendant lives at this place.
     pub fn is_attended_at(&self, place: u64) -> bool {
         self.attendants.has(place)
@@ -123,7 +132,9 @@ impl Drop for Attendance {
         self.driver.attendants.count.store(list.len(), Ordering::Release);
         drop(list);
         drop(gone);
-        for waker in self.driver.session.wake_all() {
+        let watchers = &self.driver.attendants.watchers;
+        let watchers = std::mem::take(&mut *watchers.lock().unwrap_or_else(PoisonError::into_inner));
+        for waker in self.driver.session.wake_all().into_iter().chain(watchers) {
             waker.wake();
         }
     }

@@ -154,6 +154,11 @@ impl Machine {
         self.calls_out.queued()
     }
 
+    /// Whether calls wait until the peer takes more.
+    pub fn is_short_of_credit(&self) -> bool {
+        self.queued() > 0 && self.peer.as_ref().is_some_and(|it| !self.calls_out.wants_to_send(it.window))
+    }
+
     /// Calls of the peer that have no verdict.
     pub fn serving(&self) -> usize {
         self.calls_in.len()

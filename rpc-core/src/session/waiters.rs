@@ -99,12 +99,13 @@ impl Session {
     /// Starts a call; `waker` is woken with its verdict.
     ///
     /// # Errors
-    /// As [`Machine::call`](crate::proto::Machine::call), or why the session has ended; `NotSent`.
-    pub fn start(&self, parts: CallParts, waker: Option<Waker>) -> Result<Started, Error> {
+    /// As [`Machine::call`](crate::proto::Machine::call), or why the session has ended; `NotSent`. The arguments' buffer
+    /// comes back with the error.
+    pub fn start(&self, parts: CallParts, waker: Option<Waker>) -> Result<Started, (Error, Vec<u8>)> {
         let CallParts { object, method, body, now, deadline, cause } = parts;
         let mut inner = self.lock();
         if let Some(error) = &inner.ended {
-            return Err(error.with_fate(Fate::NotSent));
+            return Err((error.with_fate(Fate::NotSent), body));
         }
         let alone = inner.machine.outstanding() == 0;
         let entry = inner.waiters.slots.vacant_key();
@@ -121,7 +122,7 @@ impl Session {
                     sooner,
                 })
             }
-            Err((error, _call)) => Err(error),
+            Err((error, call)) => Err((error, call.body)),
         }
     }
 
@@ -170,6 +171,11 @@ impl Session {
         drop(inner);
         drop(waiter);
         tell
+    }
+
+    /// Whether calls wait for credit.
+    pub fn is_short_of_credit(&self) -> bool {
+        self.lock().machine.is_short_of_credit()
     }
 
     /// The caller leaves and the call goes on.

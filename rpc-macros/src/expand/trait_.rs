@@ -48,7 +48,9 @@ fn future(item: &mut TraitItemFn, body: &Block) -> Block {
         let name = &pat.ident;
         moves.push(quote!(let #mutability #name = #name;));
     }
-    parse_quote!({ async move { #(#moves)* #body } })
+    // Without its braces: rustc would call those around a single expression unnecessary.
+    let statements = &body.stmts;
+    parse_quote!({ async move { #(#moves)* #(#statements)* } })
 }
 
 /// Leaves only the refusal to be reported: what rustc would refuse as well is taken out.

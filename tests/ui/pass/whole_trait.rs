@@ -58,6 +58,10 @@ pub trait Everything {
         number *= 2;
         self.add(number, 0).await
     }
+    /// A default body of one expression.
+    async fn shout(&self, text: &str) -> String {
+        text.to_uppercase() + "!"
+    }
     /// A plain default body.
     fn thrice(&self, number: i64) -> i64 {
         number * 3

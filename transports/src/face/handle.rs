@@ -217,9 +217,16 @@ impl Shutdown {
         for driver in hosting.drivers() {
             wait_until(Some(end), |waker| driver.session().drained(waker).is_some());
         }
+        let drivers = hosting.drivers();
         hosting.dismiss();
         // Half of the margin for the goodbyes, the rest for a busy machine.
         wait_until(Some(Instant::now() + SHUTDOWN_MARGIN / 2), |waker| hosting.is_over(waker));
+        hosting.cut();
+        // No descriptor outlives the server: what a caller still wrote would be taken and never answered.
+        let end = Instant::now() + SHUTDOWN_MARGIN / 4;
+        for driver in drivers {
+            wait_until(Some(end), |waker| driver.is_unattended(waker));
+        }
         drop(server);
         Ok(())
     }

@@ -24,7 +24,6 @@ const RETRIES: u8 = 3;
 /// The addresses that are left, and the one that is being tried.
 #[derive(Debug)]
 pub(super) struct Route {
-    url: String,
     is_mapped: bool,
     target: Option<SocketAddr>,
     left: std::vec::IntoIter<SocketAddr>,
@@ -54,7 +53,7 @@ impl Route {
             let _ = set_tcp_connect_retries(socket.as_fd(), RETRIES);
         }
         addresses.sort_by_key(SocketAddr::is_ipv4);
-        let mut route = Route { url: url.to_string(), is_mapped, target: None, left: addresses.into_iter() };
+        let mut route = Route { is_mapped, target: None, left: addresses.into_iter() };
         // A refusal that is known at once is an error like a later one, but it comes as one of this call.
         if let Err(error) = route.go_on(&socket, ErrorKind::NotFound.into()) {
             let message = error.to_string();
@@ -98,8 +97,7 @@ impl Route {
     }
 
     fn explain(&self, error: &io::Error) -> io::Error {
-        let url = &self.url;
-        let why = match error.kind() {
+        let why: String = match error.kind() {
             ErrorKind::ConnectionRefused => {
                 "nobody listens on this port; start the server or correct the port".into()
             }
@@ -112,7 +110,7 @@ impl Route {
             ErrorKind::AddrNotAvailable => "no local port is free; close some connections".into(),
             _ => format!("connecting failed: {error}"),
         };
-        io::Error::new(error.kind(), format!("{url}: {why}"))
+        io::Error::new(error.kind(), why)
     }
 }
 

@@ -35,13 +35,14 @@ const LISTENER: u64 = 4;
 const KINDS: u64 = 8;
 
 struct Connection {
-    attendance: Attendance,
     interest: Interest,
     /// Whether epoll has been told to watch for room to send; `None`: it has been told nothing.
     registered: Option<bool>,
     life: bool,
     ticket: Option<usize>,
     due: Time,
+    /// Dropped after what holds descriptors.
+    attendance: Attendance,
 }
 
 enum Run {

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::hash::{Hash, Hasher};
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tokio::io::Interest as Direction;
@@ -53,7 +54,12 @@ impl Runtime {
 
 /// Has the current runtime watch a descriptor.
 pub(super) fn watch(fd: &Fd, direction: Direction) -> std::io::Result<AsyncFd<Fd>> {
-    // SAFETY: an `Arc<OwnedFd>` names one and the same open descriptor for as long as it lives, and `AsyncFd` keeps it.
-    let watched = unsafe { AsyncFd::register_with_interest(Arc::clone(fd), direction) };
-    Ok(watched?)
+    let register = AssertUnwindSafe(|| {
+        // SAFETY: an `Arc<OwnedFd>` names one and the same open descriptor for as long as it lives, and `AsyncFd` keeps it.
+        unsafe { AsyncFd::register_with_interest(Arc::clone(fd), direction) }
+    });
+    // A panic is how tokio says that the runtime was built without I/O.
+    let no_io =
+        |_| std::io::Error::other("it was built without I/O; build it with `enable_io` or `enable_all`");
+    Ok(catch_unwind(register).map_err(no_io)??)
 }

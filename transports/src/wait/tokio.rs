@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::os::fd::{AsRawFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
@@ -53,15 +54,31 @@ pub(super) fn block(wait: &mut dyn FnMut()) -> Result<(), Error> {
     match Handle::try_current() {
         Err(_) => wait(),
         Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => {
-            tokio::task::block_in_place(wait)
+            let mut may_block = false;
+            let waited = catch_unwind(AssertUnwindSafe(|| {
+                tokio::task::block_in_place(|| {
+                    may_block = true;
+                    wait();
+                });
+            }));
+            match waited {
+                Ok(()) => {}
+                // A panic is how tokio says that this is a `LocalSet`.
+                Err(_) if !may_block => return Err(must_not_block("a `LocalSet`")),
+                Err(panic) => resume_unwind(panic),
+            }
         }
         Ok(_) if is_driving() => {
-            let text = "`.wait()` would stand still inside a current-thread runtime; use `.await` here";
-            return Err(Error::new(Code::MustNotBlock, Fate::NotSent, text));
+            return Err(must_not_block("a current-thread runtime"));
         }
         Ok(_) => wait(),
     }
     Ok(())
+}
+
+fn must_not_block(place: &str) -> Error {
+    let text = format!("`.wait()` would stand still inside {place}; use `.await` here");
+    Error::new(Code::MustNotBlock, Fate::NotSent, text)
 }
 
 /// Whether this thread is polling a runtime's task, as opposed to a thread of `spawn_blocking` or one that has merely
@@ -115,7 +132,6 @@ impl Fds {
 
 /// Watches one connection on one runtime. If the runtime ends, its drop wakes everyone who waits.
 struct ConnectionTask {
-    attendance: Attendance,
     interest: Interest,
     fds: Fds,
     place: u64,
@@ -125,6 +141,8 @@ struct ConnectionTask {
     sleep: Sleep,
     /// The peer has said hello, so its pidfd, if any, is known.
     settled: bool,
+    /// Dropped after what holds descriptors.
+    attendance: Attendance,
 }
 
 impl ConnectionTask {

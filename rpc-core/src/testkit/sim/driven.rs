@@ -116,7 +116,7 @@ impl End for Driven {
     fn start(&mut self, start: Start) -> Result<(), Error> {
         let Start { tag, body, deadline, cause } = start;
         let parts = CallParts { object: 1, method: 0, body, now: self.host.now(), deadline, cause };
-        let started = self.session().start(parts, None)?;
+        let started = self.session().start(parts, None).map_err(|(error, _body)| error)?;
         self.pending.insert(tag, started.token);
         Ok(())
     }
