@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use farcall::{Call, Code, Error, Fate, Gone};
 use peers::process::{self, Peer, cast, exec_url};
 use peers::service::{Gauge, ProbeClient, ProbeServer, Subject};
-use peers::watchdog::watch;
+use peers::watch;
 use tempfile::TempDir;
 
 /// What a local wire promises.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use farcall::{Call, Error, Fate};
 use peers::process::{self, alone, cast, exec_url};
 use peers::service::{ProbeClient, ProbeServer, Subject};
-use peers::watchdog::watch;
+use peers::watch;
 
 /// Calls of one round; each has its number in the journal.
 const SLOTS: u64 = 400;

@@ -11,7 +11,7 @@ use farcall::ServerHandle;
 use peers::process::{self, Peer, cast};
 use peers::raw::{self, PREFACE, Raw, bare, framed, frames, record, renumbered, with_deadline};
 use peers::service::{Gauge, ProbeClient, ProbeServer, Subject};
-use peers::watchdog::watch;
+use peers::watch;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 

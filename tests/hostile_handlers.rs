@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use farcall::{Client, Code, Connection, Error, Fate, ServerHandle};
 use peers::service::Turns;
-use peers::watchdog::watch;
+use peers::watch;
 use serde::ser::SerializeTuple;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

@@ -8,14 +8,15 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use farcall::testkit::block_on;
 use farcall::{Code, Fate, ServerHandle};
 use peers::process::{self, alone};
 use peers::service::{ProbeClient, ProbeServer, Subject};
-use peers::watchdog::watch;
+use peers::watch;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
@@ -280,26 +281,6 @@ fn waiting_inside_a_current_thread_runtime_is_refused_at_once() {
         let task = tokio::spawn(async move { probe.add(1, 1).wait().unwrap() });
         assert_eq!(task.await.unwrap(), 2);
     });
-}
-
-/// An executor as small as it can be.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(result) => return result,
-            Poll::Pending => thread::park(),
-        }
-    }
 }
 
 /// Threads of this process with this name.

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use farcall::{Call, CallError, Client, Code, Connection, Fate};
-use peers::watchdog::watch;
+use peers::watch;
 use tokio::runtime::{Builder, Runtime};
 
 /// How a flight of stairs ended, if not at its foot.

@@ -7,7 +7,7 @@ use std::thread;
 
 use farcall::ServerHandle;
 use peers::service::{ProbeClient, ProbeServer, Subject};
-use peers::watchdog::watch;
+use peers::watch;
 use tempfile::TempDir;
 
 /// Calls of each thread or task.

@@ -55,11 +55,41 @@ pub(crate) fn inherited(driver: &Arc<Driver>) -> (Option<Time>, Option<u64>) {
 /// deadline, never cancelled.
 ///
 /// Calls made inside a handler inherit what is left of its deadline without anyone passing this on.
+///
+/// In an `async` handler it may be asked before and after every `.await`; on threads and tasks that the handler starts it
+/// knows nothing, so take it along.
+///
+/// ```
+/// #[farcall::service]
+/// trait Doorman {
+///     async fn who_am_i(&self) -> String;
+/// }
+///
+/// struct Paul;
+/// impl Doorman for Paul {
+///     async fn who_am_i(&self) -> String {
+///         let context = farcall::context();
+///         let left = context.time_left().expect("every call has a deadline");
+///         format!("process {:?} on {}, who waits for {left:?}", context.peer().pid, context.peer().transport)
+///     }
+/// }
+///
+/// # fn main() -> Result<(), farcall::Error> {
+/// let server = farcall::serve("mem:doc-context", DoormanServer::new(Paul)).wait()?;
+/// let doorman: DoormanClient = farcall::connect(server.url()).wait()?;
+/// println!("{}", doorman.who_am_i().wait()?);
+/// # Ok(()) }
+/// ```
 pub fn context() -> Context {
     Context(CURRENT.with_borrow(Clone::clone))
 }
 
 /// See [`context`].
+///
+/// ```
+/// let nowhere = farcall::context(); // not inside a handler
+/// assert!(nowhere.deadline().is_none() && nowhere.connection().is_none() && !nowhere.cancelled());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Context(Option<Serving>);
 

@@ -213,7 +213,12 @@ impl Driver {
     /// Ends the session for this reason.
     pub fn end(self: &Arc<Self>, error: &Error) {
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut chores = Chores::default();
+        // Whoever wanted to flush meanwhile found the turn taken and went away; there will be no other.
+        let mut chores = if self.wanted.load(Ordering::SeqCst) {
+            self.run(&mut turn, Receive::No, self.host.now(), 0).1
+        } else {
+            Chores::default()
+        };
         self.lose(&mut turn, error, &mut chores);
         drop(turn);
         chores.run();

@@ -36,6 +36,10 @@ impl Fate {
 }
 
 /// Why a connection is gone.
+///
+/// ```
+/// assert_eq!(farcall::Gone::Hup.to_string(), "it closed the connection");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Gone {
@@ -79,6 +83,12 @@ impl fmt::Display for Gone {
 }
 
 /// What kind of failure an [`Error`] is.
+///
+/// ```
+/// use farcall::{Code, Connection};
+/// let nobody = farcall::connect::<Connection>("mem:doc-nobody").wait().unwrap_err();
+/// assert_eq!(nobody.code(), Code::Unavailable);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Code {
@@ -157,6 +167,13 @@ impl Error {
     }
 
     /// The same error with its cause.
+    ///
+    /// ```
+    /// use farcall::Error;
+    /// let cause = std::io::Error::other("the disk is gone");
+    /// let error = Error::config("no configuration").with_source(cause);
+    /// assert!(std::error::Error::source(&error).is_some());
+    /// ```
     pub fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
         let Repr { code, fate, message, retry_after, .. } = &*self.0;
         Error(Arc::new(Repr {
@@ -194,6 +211,12 @@ impl Error {
     }
 
     /// The same error behind a sentence that says what was attempted.
+    ///
+    /// ```
+    /// use farcall::Error;
+    /// let error = Error::config("no such file").context("reading farcall.toml");
+    /// assert_eq!(error.to_string(), "reading farcall.toml: no such file");
+    /// ```
     pub fn context(self, attempt: impl fmt::Display) -> Self {
         Error(Arc::new(Repr {
             code: self.0.code,
@@ -277,11 +300,25 @@ impl<E> CallError<E> {
     ///
     /// # Errors
     /// The [`Error`] of [`CallError::Rpc`].
+    ///
+    /// ```
+    /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-rpc")?;
+    /// match calc.divide(1.0, 0.0).wait() {
+    ///     Ok(quotient) => println!("{quotient}"),
+    ///     Err(error) => println!("the service says: {}", error.rpc()?),
+    /// }
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn rpc(self) -> Result<E, Error> {
         self.into_parts()
     }
 
     /// What happened to the call: a service's own error is the end of a completed call.
+    ///
+    /// ```
+    /// use farcall::{CallError, Fate};
+    /// assert_eq!(CallError::Service("no such key").fate(), Fate::Completed);
+    /// ```
     pub fn fate(&self) -> Fate {
         match self {
             CallError::Service(_) => Fate::Completed,

@@ -19,6 +19,20 @@ pub use framed::{ByteStream, Framed};
 /// [`ByteStream`] and is wrapped in [`Framed`].
 ///
 /// **Callers**: one caller at a time; after an error or [`Received::Closed`] only `accepted`, `peer` and `drop` are meaningful.
+///
+/// ```
+/// use farcall::transport::{OutFrame, Received, Url, links};
+///
+/// let url = Url::parse("mem:doc-link")?;
+/// let mut listener = links::listen(&url, &mut url.query())?;
+/// let mut here = links::connect(&url, &mut url.query())?;
+/// let mut there = listener.accept().expect("a link has arrived");
+///
+/// here.send(OutFrame { head: b"for ", body: b"you" }).and_then(|_| here.flush()).expect("there is room");
+/// assert_eq!(here.accepted(), 1);
+/// assert_eq!(there.receive().expect("the link is whole"), Received::Frame(b"for you"));
+/// # Ok::<(), farcall::Error>(())
+/// ```
 pub trait Link: Send {
     /// Takes one frame whole, or nothing. What was taken may be held back until [`flush`](Link::flush).
     ///
@@ -57,13 +71,13 @@ pub trait Link: Send {
         None
     }
 
-    /// "I am about to sleep": afterwards whatever arrives is signalled. `false`: something is there already.
+    /// "Somebody is about to sleep": the next news are signalled, once, to all who listen to the readiness. `false`: there
+    /// are news already. Whoever sleeps again arms again.
+    ///
+    /// It is not taken back: several may sleep at one link, and none of them can speak for the others.
     fn arm(&mut self) -> bool {
         true
     }
-
-    /// "I am awake": nothing need be signalled.
-    fn disarm(&mut self) {}
 
     /// What this wire can do.
     fn capabilities(&self) -> Capabilities;
@@ -73,6 +87,20 @@ pub trait Link: Send {
 }
 
 /// A place where links arrive.
+///
+/// **Implementers**: as for a [`Link`], nothing blocks. The drop closes the place.
+///
+/// **Callers**: accept until "would block", then wait for the readiness to be readable.
+///
+/// ```
+/// use farcall::transport::{Url, links};
+///
+/// let url = Url::parse("tcp://127.0.0.1:0")?;
+/// let mut listener = links::listen(&url, &mut url.query())?;
+/// assert_ne!(Url::parse(&listener.local_url())?.port(), Some(0));
+/// assert_eq!(listener.accept().err().map(|error| error.kind()), Some(std::io::ErrorKind::WouldBlock));
+/// # Ok::<(), farcall::Error>(())
+/// ```
 pub trait Listener: Send {
     /// The next link, or `ErrorKind::WouldBlock`.
     ///
@@ -93,6 +121,11 @@ pub trait Listener: Send {
 }
 
 /// A frame on its way out: a header and a payload that follow each other on the wire.
+///
+/// ```
+/// let frame = farcall::transport::OutFrame { head: b"head", body: b"" };
+/// assert_eq!(frame.size(), 4);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct OutFrame<'a> {
     /// The header.
@@ -129,6 +162,12 @@ pub enum Received<'a> {
 }
 
 /// Why a link cannot go on.
+///
+/// ```
+/// use farcall::transport::LinkFault;
+/// let fault = LinkFault::NotFarcall { seen: b"GET / HTTP/1.1".to_vec() };
+/// assert_eq!(fault.to_string(), "the peer does not speak Farcall: it sent \"GET / HTTP/1.1\"");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinkFault {
@@ -166,6 +205,15 @@ impl fmt::Display for Escaped<'_> {
 }
 
 /// What can be waited on.
+///
+/// ```
+/// use farcall::transport::{Event, Readiness};
+/// use std::sync::Arc;
+/// let news = Arc::new(Event::new());
+/// let readiness = Readiness::Event(Arc::clone(&news)); // for whoever sleeps
+/// news.notify(); // by whoever has news
+/// # drop(readiness);
+/// ```
 #[derive(Clone, Debug)]
 pub enum Readiness {
     /// Descriptors for `poll(2)`; a socket names itself twice.
@@ -226,6 +274,12 @@ impl Event {
 }
 
 /// What a wire can do; a service that needs more is refused when it is connected or served.
+///
+/// ```
+/// use farcall::transport::Capabilities;
+/// let mut far = Capabilities::default();
+/// far.needs_ping = true; // no end of file comes when the machine at the other end loses its power
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
@@ -258,6 +312,13 @@ impl Default for Capabilities {
 }
 
 /// Who is at the other end.
+///
+/// ```
+/// use farcall::transport::Peer;
+/// let mut peer = Peer::on("carrier-pigeon");
+/// peer.address = Some("the roof".to_owned());
+/// assert_eq!((peer.transport, peer.pid), ("carrier-pigeon", None));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Peer {

@@ -2,7 +2,15 @@
 
 #![allow(dead_code, reason = "each test binary uses its part of it")]
 
+use std::time::Duration;
+
+use farcall::testkit::Watchdog;
+
 pub mod process;
 pub mod raw;
 pub mod service;
-pub mod watchdog;
+
+/// Aborts the process in so many seconds, unless the dog is dropped before.
+pub fn watch(seconds: u64) -> Watchdog {
+    Watchdog::new(Duration::from_secs(seconds))
+}

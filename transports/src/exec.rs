@@ -15,7 +15,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use crate::duct::{Duct, DuctStream};
 use crate::query::Query;
 use crate::refusal::refused;
-use crate::registry::Scheme;
+use crate::scheme::Scheme;
 use crate::stdio::PARENT;
 use crate::url::Url;
 

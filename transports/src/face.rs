@@ -3,8 +3,10 @@
 mod connect;
 mod handle;
 mod hosting;
+mod opened;
 mod options;
 mod server;
+mod threads;
 #[cfg(feature = "tokio")]
 mod tokio;
 

@@ -19,6 +19,7 @@ compile_error!(
 mod face;
 mod query;
 mod registry;
+mod scheme;
 mod sys;
 mod url;
 mod wait;
@@ -48,7 +49,8 @@ pub use face::{Connect, Join, Server, ServerHandle, Shutdown, Starting, connect,
 #[cfg(feature = "pipe")]
 pub use pipe::{PipeEnd, pipe_pair};
 pub use query::Query;
-pub use registry::{Scheme, register};
+pub use registry::register;
+pub use scheme::Scheme;
 pub use url::Url;
 
 /// Links by URL, below sessions and calls: for wires that wrap others, and for suites that test a wire.

@@ -10,7 +10,7 @@ use farcall_core::transport::{
 use farcall_core::{Code, Error, Fate};
 
 use crate::query::Query;
-use crate::registry::Scheme;
+use crate::scheme::Scheme;
 use crate::url::Url;
 
 /// Bytes of frames that one direction holds; one frame is always taken.
@@ -182,10 +182,6 @@ impl Link for MemLink {
         let has_room = self.is_blocked && !lock(&self.out.state).wants_room;
         self.is_blocked &= !has_room;
         !has_room && self.into.arm()
-    }
-
-    fn disarm(&mut self) {
-        lock(&self.into.state).is_armed = false;
     }
 
     fn capabilities(&self) -> Capabilities {

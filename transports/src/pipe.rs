@@ -12,7 +12,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use crate::duct::{Duct, DuctStream};
 use crate::query::Query;
 use crate::refusal::refused;
-use crate::registry::Scheme;
+use crate::scheme::Scheme;
 use crate::single::Single;
 use crate::sys::inherited;
 use crate::url::Url;
@@ -46,6 +46,16 @@ pub struct PipeEnd {
 ///
 /// # Errors
 /// `ResourceExhausted` if there are no descriptors left.
+///
+/// ```
+/// # use farcall::testkit::calculator::{Calc, CalculatorClient, CalculatorServer};
+/// let (here, there) = farcall::pipe_pair()?;
+/// let server = farcall::serve(there.into_url(), CalculatorServer::new(Calc)).wait()?;
+/// let calc: CalculatorClient = farcall::connect(here.into_url()).wait()?;
+/// assert_eq!(calc.add(2, 3).wait()?, 5);
+/// # drop(server);
+/// # Ok::<(), farcall::Error>(())
+/// ```
 pub fn pipe_pair() -> Result<(PipeEnd, PipeEnd), Error> {
     let url = Url::parse("pipe:")?;
     let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|errno| refused(&url, "making a pipe", errno, &[]));

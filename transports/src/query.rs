@@ -35,6 +35,15 @@ impl Query {
     }
 
     /// An option that may be given several times, in order.
+    ///
+    /// ```
+    /// let mut query = farcall::transport::Url::parse("exec:ls?arg=-l&arg=-a")?.query();
+    /// assert_eq!(query.take_all("arg"), ["-l", "-a"]);
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// In a debug build, if an option is taken twice: a mistake of the wire.
     pub fn take_all(&mut self, name: &'static str) -> Vec<String> {
         debug_assert!(!self.known.contains(&name), "option `{name}` is taken twice");
         self.known.push(name);
@@ -53,6 +62,12 @@ impl Query {
     ///
     /// # Errors
     /// `InvalidConfig` if it was given twice.
+    ///
+    /// ```
+    /// let mut query = farcall::transport::Url::parse("mem:calc?codec=json")?.query();
+    /// assert_eq!(query.take_text("codec")?.as_deref(), Some("json"));
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn take_text(&mut self, name: &'static str) -> Result<Option<String>, Error> {
         let mut taken = self.take_all(name);
         if taken.len() > 1 {
@@ -65,6 +80,14 @@ impl Query {
     ///
     /// # Errors
     /// `InvalidConfig` if it was given twice, is no time or lies outside `range`.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let mut query = farcall::transport::Url::parse("mem:calc?deadline=1m")?.query();
+    /// let range = Duration::ZERO..=Duration::from_secs(120);
+    /// assert_eq!(query.take_duration("deadline", range)?, Some(Duration::from_secs(60)));
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn take_duration(
         &mut self,
         name: &'static str,
@@ -78,6 +101,12 @@ impl Query {
     ///
     /// # Errors
     /// `InvalidConfig` if it was given twice, is no size or lies outside `range`.
+    ///
+    /// ```
+    /// let mut query = farcall::transport::Url::parse("mem:calc?max_message=64KiB")?.query();
+    /// assert_eq!(query.take_bytes("max_message", 1..=1 << 20)?, Some(65_536));
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn take_bytes(
         &mut self,
         name: &'static str,
@@ -92,6 +121,12 @@ impl Query {
     ///
     /// # Errors
     /// `InvalidConfig` if it was given twice, is no number or lies outside `range`.
+    ///
+    /// ```
+    /// let mut query = farcall::transport::Url::parse("mem:calc?window=8")?.query();
+    /// assert_eq!(query.take_number("window", 1..=64)?, Some(8));
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn take_number<N: FromStr + PartialOrd + Display>(
         &mut self,
         name: &'static str,
@@ -104,6 +139,12 @@ impl Query {
     ///
     /// # Errors
     /// `InvalidConfig` if it was given twice or is none of the words.
+    ///
+    /// ```
+    /// let mut query = farcall::transport::Url::parse("mem:calc?full=fail")?.query();
+    /// assert_eq!(query.take_choice("full", &[("wait", false), ("fail", true)])?, Some(true));
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn take_choice<T: Copy>(
         &mut self,
         name: &'static str,
@@ -123,6 +164,13 @@ impl Query {
     ///
     /// # Errors
     /// `InvalidConfig` if one was not, naming it and those that are known.
+    ///
+    /// ```
+    /// let mut query = farcall::transport::Url::parse("mem:calc?colour=red")?.query();
+    /// assert!(query.take_text("color")?.is_none());
+    /// assert!(query.finish().is_err());
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn finish(&self) -> Result<(), Error> {
         let Some((name, _)) = self.pairs.first() else {
             return Ok(());

@@ -6,37 +6,8 @@ use farcall_core::transport::{Link, Listener};
 use farcall_core::{Code, Error, Fate};
 
 use crate::query::Query;
+use crate::scheme::Scheme;
 use crate::url::Url;
-
-/// What a wire is to the table.
-///
-/// **Implementers**: take every option you know from `query`, call [`Query::finish`] before the first effect, and never
-/// block, except for a name lookup that [`may_block`](Scheme::may_block) has announced. Errors name the URL and the remedy.
-///
-/// **Callers** go through [`connect`](crate::links::connect) and [`listen`](crate::links::listen).
-pub trait Scheme: Send + Sync {
-    /// The scheme, in lower case.
-    fn name(&self) -> &'static str;
-
-    /// The connecting side of a link. It may still be on its way: then it answers "would block", and what goes wrong
-    /// surfaces at its next use.
-    ///
-    /// # Errors
-    /// What is known at once to be wrong; nothing was sent.
-    fn connect(&self, url: &Url, query: &mut Query) -> Result<Box<dyn Link>, Error>;
-
-    /// A place where links arrive.
-    ///
-    /// # Errors
-    /// Why this URL cannot be served.
-    fn listen(&self, url: &Url, query: &mut Query) -> Result<Box<dyn Listener>, Error>;
-
-    /// Whether `connect` or `listen` may block for this URL, so that it belongs on a thread where that is allowed.
-    fn may_block(&self, url: &Url) -> bool {
-        let _ = url;
-        false
-    }
-}
 
 /// `Some` of the wire if its feature is enabled.
 macro_rules! if_enabled {
@@ -67,6 +38,39 @@ static REGISTERED: RwLock<Vec<Arc<dyn Scheme>>> = RwLock::new(Vec::new());
 ///
 /// # Errors
 /// `InvalidConfig` if the scheme is taken or is not a lower-case URL scheme.
+///
+/// ```
+/// use farcall::Error;
+/// use farcall::transport::{Link, Listener, Query, Scheme, Url, links, register};
+/// use std::sync::Arc;
+///
+/// /// `inside:NAME`: `mem:` under another name.
+/// struct Inside;
+///
+/// fn mem(url: &Url) -> Result<Url, Error> {
+///     Url::parse(&format!("mem:inside-{}", url.name()?))
+/// }
+///
+/// impl Scheme for Inside {
+///     fn name(&self) -> &'static str {
+///         "inside"
+///     }
+///     fn connect(&self, url: &Url, query: &mut Query) -> Result<Box<dyn Link>, Error> {
+///         links::connect(&mem(url)?, query)
+///     }
+///     fn listen(&self, url: &Url, query: &mut Query) -> Result<Box<dyn Listener>, Error> {
+///         links::listen(&mem(url)?, query)
+///     }
+/// }
+///
+/// # use farcall::testkit::calculator::{Calc, CalculatorClient, CalculatorServer};
+/// register(Arc::new(Inside))?;
+/// let server = farcall::serve("inside:calc", CalculatorServer::new(Calc)).wait()?;
+/// let calc: CalculatorClient = farcall::connect("inside:calc").wait()?;
+/// assert_eq!(calc.add(2, 3).wait()?, 5);
+/// # drop(server);
+/// # Ok::<(), Error>(())
+/// ```
 pub fn register(scheme: Arc<dyn Scheme>) -> Result<(), Error> {
     let name = scheme.name();
     let is_valid = name.bytes().enumerate().all(|(at, byte)| {

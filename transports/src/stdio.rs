@@ -15,7 +15,7 @@ use rustix::stdio::{dup2_stdin, dup2_stdout};
 use crate::duct::DuctStream;
 use crate::query::Query;
 use crate::refusal::refused;
-use crate::registry::Scheme;
+use crate::scheme::Scheme;
 use crate::single::Single;
 use crate::url::Url;
 

@@ -11,7 +11,7 @@ use farcall_core::{Code, Error, Fate};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg, sockopt};
 
 use crate::query::Query;
-use crate::registry::Scheme;
+use crate::scheme::Scheme;
 use crate::url::Url;
 
 mod listener;

@@ -17,7 +17,7 @@ use rustix::net::{
 
 use crate::query::Query;
 use crate::refusal::refused;
-use crate::registry::Scheme;
+use crate::scheme::Scheme;
 use crate::sys::peer::{Credentials, credentials};
 use crate::sys::pidfd::{self, Speaker};
 use crate::url::Url;

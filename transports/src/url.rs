@@ -34,6 +34,12 @@ impl Url {
     ///
     /// # Errors
     /// `InvalidConfig`, in a sentence that names the text and what to write instead.
+    ///
+    /// ```
+    /// use farcall::transport::Url;
+    /// assert!(Url::parse("unix:/run/calc#1").unwrap_err().to_string().contains("%23"));
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn parse(text: &str) -> Result<Url, Error> {
         let wrong = |why: String| Error::config(format!("`{text}` is not a usable URL: {why}"));
         let uri = Uri::parse(text).map_err(|error| wrong(describe(text, error.index())))?;
@@ -86,6 +92,12 @@ impl Url {
     ///
     /// # Errors
     /// `InvalidConfig` if it is empty or not UTF-8, or if a host stands before it.
+    ///
+    /// ```
+    /// use farcall::transport::Url;
+    /// assert_eq!(Url::parse("mem:calculator?window=8")?.name()?, "calculator");
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn name(&self) -> Result<&str, Error> {
         self.without_host()?;
         match std::str::from_utf8(&self.path) {
@@ -118,6 +130,13 @@ impl Url {
     }
 
     /// An error of configuration that names this URL.
+    ///
+    /// ```
+    /// use farcall::transport::Url;
+    /// let error = Url::parse("mem:calculator")?.refuse("it is closed today");
+    /// assert_eq!(error.to_string(), "mem:calculator: it is closed today");
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn refuse(&self, why: impl fmt::Display) -> Error {
         Error::config(format!("{self}: {why}"))
     }

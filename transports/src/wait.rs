@@ -12,9 +12,12 @@ use rustix::thread::{CpuSet, sched_getaffinity};
 
 #[cfg(feature = "tokio")]
 mod clock;
+mod errands;
 mod helper;
 mod poll;
 mod reactor;
+#[cfg(feature = "tokio")]
+mod runtime;
 mod thread;
 #[cfg(feature = "tokio")]
 mod tokio;
@@ -22,9 +25,12 @@ mod workers;
 
 #[cfg(feature = "tokio")]
 pub(crate) use clock::Pause;
-pub(crate) use thread::{Arrivals, Errand, Lifetime, Reactor};
+pub(crate) use errands::{Arrivals, Errand, Lifetime};
 #[cfg(feature = "tokio")]
-pub(crate) use tokio::{ListenerWatch, Runtime, unblock};
+pub(crate) use runtime::Runtime;
+pub(crate) use thread::Reactor;
+#[cfg(feature = "tokio")]
+pub(crate) use tokio::{ListenerWatch, unblock};
 pub(crate) use workers::Workers;
 
 pub(crate) use crate::sys::clock::now;

@@ -28,6 +28,23 @@ use crate::session::{CallParts, Settled, Started};
 ///
 /// The deadline counts from the start. Dropping a started call cancels it; a call that is polled once and then held
 /// delays no other.
+///
+/// **Cancel safety**: a call in a `select!` may be polled by reference and polled on; its result is not lost.
+///
+/// **Errors**: a method that returns `T` fails with [`Error`]; one that returns `Result<T, E>` with
+/// [`CallError<E>`](crate::CallError). What can be believed about the call then says its [`Fate`].
+///
+/// **Panics**: never; a future that has given its result and is polled again ends with an error.
+///
+/// ```
+/// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-call")?;
+/// assert_eq!(calc.add(2, 3).wait()?, 5);
+///
+/// # farcall::testkit::block_on(async {
+/// assert_eq!(calc.add(2, 3).await?, 5);
+/// # Ok::<(), farcall::Error>(()) })?;
+/// # Ok::<(), farcall::Error>(())
+/// ```
 #[must_use = "a call does nothing until it is awaited, waited for, submitted or detached"]
 pub struct Call<T, E = Error> {
     core: ClientCore,
@@ -72,6 +89,18 @@ impl<T, E> fmt::Debug for Call<T, E> {
 
 impl<T, E> Call<T, E> {
     /// The same call with this deadline, counted from its start.
+    /// More than 24 h are cut to that; inside a handler it cannot outlast the handler's own call.
+    ///
+    /// ```
+    /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-deadline")?;
+    /// use farcall::{Code, Fate};
+    /// use std::time::Duration;
+    ///
+    /// let error = calc.ponder().deadline(Duration::from_millis(1)).wait().unwrap_err();
+    /// assert_eq!(error.code(), Code::DeadlineExceeded);
+    /// assert!(matches!(error.fate(), Fate::Started | Fate::Unknown | Fate::NotExecuted));
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
@@ -81,12 +110,12 @@ impl<T, E> Call<T, E> {
         format!("{}.{}", self.core.descriptor.name(), self.core.descriptor.method_name(self.method))
     }
 
-    fn driver(&self) -> &Arc<Driver> {
+    pub(super) fn driver(&self) -> &Arc<Driver> {
         &self.core.connection.handle().driver
     }
 
     /// Starts the call unless it has been started.
-    fn start(&mut self, waker: Option<&Waker>) -> Option<Started> {
+    pub(super) fn start(&mut self, waker: Option<&Waker>) -> Option<Started> {
         let body = match std::mem::replace(&mut self.state, State::Done) {
             State::Encoded(body) => body,
             other => {
@@ -161,6 +190,12 @@ impl<T, E: From<Error>> Call<T, E> {
     /// # Errors
     /// What the call ended with; `MustNotBlock` on a thread that drives a current-thread runtime (use `.await` there):
     /// an unstarted call is then `NotSent`.
+    ///
+    /// ```
+    /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-wait")?;
+    /// assert_eq!(calc.divide(1.0, 4.0).wait(), Ok(0.25));
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn wait(mut self) -> Result<T, E> {
         let driver = Arc::clone(self.driver());
         let mut result = None;
@@ -191,6 +226,16 @@ impl<T, E: From<Error>> Call<T, E> {
 
     /// Starts the call and sends it at once; ask for its result with [`try_take`](Call::try_take), `.wait()` or
     /// `.await`.
+    ///
+    /// What keeps it from being started is its result.
+    ///
+    /// ```
+    /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-submit")?;
+    /// let sum = calc.add(2, 3).submit();
+    /// let other = calc.add(4, 5).submit();
+    /// assert_eq!((sum.wait()?, other.wait()?), (5, 9));
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn submit(mut self) -> Self {
         if self.start(None).is_some() {
             self.driver().flush();
@@ -200,6 +245,22 @@ impl<T, E: From<Error>> Call<T, E> {
 
     /// The result, if it is there: without blocking, and without anybody else reading for this connection. Starts the
     /// call if need be. After it has given the result, the call is spent.
+    ///
+    /// # Errors
+    /// What the call ended with; `Internal` once it is spent.
+    ///
+    /// ```
+    /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-try-take")?;
+    /// let mut call = calc.add(2, 3).submit();
+    /// let sum = loop {
+    ///     match call.try_take() {
+    ///         Some(result) => break result?,
+    ///         None => std::thread::yield_now(),
+    ///     }
+    /// };
+    /// assert_eq!(sum, 5);
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn try_take(&mut self) -> Option<Result<T, E>> {
         if self.start(None).is_some() {
             self.driver().flush();
@@ -219,6 +280,14 @@ impl<T, E: From<Error>> Call<T, E> {
     ///
     /// # Errors
     /// The helper thread cannot be had; the call is cancelled.
+    ///
+    /// ```
+    /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-on-complete")?;
+    /// let (tx, rx) = std::sync::mpsc::channel();
+    /// calc.add(2, 3).on_complete(move |result| tx.send(result).expect("somebody listens"))?;
+    /// assert_eq!(rx.recv().expect("the callback has run"), Ok(5));
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn on_complete(mut self, f: impl FnOnce(Result<T, E>) + Send + 'static) -> Result<(), Error>
     where
         T: Send + 'static,
@@ -237,6 +306,13 @@ impl<T, E: From<Error>> Call<T, E> {
     ///
     /// # Errors
     /// It could not be started, or too many such calls wait for credit; `NotSent`.
+    ///
+    /// ```
+    /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-detach")?;
+    /// calc.add(2, 3).detach()?;
+    /// assert_eq!(calc.add(4, 5).wait()?, 9); // handed over after the other
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn detach(mut self) -> Result<(), Error> {
         let started = self.start(None).is_some();
         let result = match std::mem::replace(&mut self.state, State::Done) {
@@ -253,32 +329,6 @@ impl<T, E: From<Error>> Call<T, E> {
         }
         result.map_err(|error| self.explain(error))
     }
-}
-
-/// Starts calls in order and sends them in one flush for each connection. They come back for their results.
-///
-/// Calls that cannot be started carry their error as their result.
-pub fn submit_all<T, E: From<Error>>(calls: impl IntoIterator<Item = Call<T, E>>) -> Vec<Call<T, E>> {
-    let mut calls: Vec<_> = calls.into_iter().collect();
-    let mut unflushed: Option<Arc<Driver>> = None;
-    for call in &mut calls {
-        let Some(started) = call.start(None) else { continue };
-        if started.alone && call.driver().is_side_by_side() {
-            call.driver().flush_at(started.at);
-        }
-        match &unflushed {
-            Some(driver) if Arc::ptr_eq(driver, call.driver()) => {}
-            _ => {
-                if let Some(driver) = unflushed.replace(Arc::clone(call.driver())) {
-                    driver.flush();
-                }
-            }
-        }
-    }
-    if let Some(driver) = unflushed {
-        driver.flush();
-    }
-    calls
 }
 
 impl<T, E: From<Error>> Future for Call<T, E> {

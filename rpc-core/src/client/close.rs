@@ -12,6 +12,17 @@ use crate::limits::HANDSHAKE;
 use crate::session::Session;
 
 /// A connection that is being closed: a future, or [`wait`](Closing::wait). It starts when it is polled or waited for.
+///
+/// **Cancel safety**: dropped before its end, it leaves the connection open or on its way to its end; close again.
+///
+/// ```
+/// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-closing")?;
+/// use farcall::Client;
+/// # farcall::testkit::block_on(async {
+/// calc.close().await
+/// # })?;
+/// # Ok::<(), farcall::Error>(())
+/// ```
 #[must_use = "nothing is closed before this is awaited or waited for"]
 pub struct Closing {
     driver: Arc<Driver>,

@@ -45,6 +45,17 @@ impl Drop for Handle {
 /// A connection to a peer, on which clients of several services can be opened.
 ///
 /// Cheap to clone. When the last handle, client and pending call of a connection is gone, it is flushed once and closed.
+///
+/// ```
+/// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-connection")?;
+/// # use farcall::testkit::calculator::CalculatorClient;
+/// use farcall::Connection;
+///
+/// let connection: Connection = farcall::connect(server.url()).wait()?;
+/// let calc: CalculatorClient = connection.open()?;
+/// assert_eq!(calc.add(2, 3).wait()?, 5);
+/// # Ok::<(), farcall::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Connection {
     handle: Arc<Handle>,
@@ -82,6 +93,16 @@ impl Connection {
     ///
     /// # Errors
     /// The connection is gone, or too many services are open on it.
+    ///
+    /// ```
+    /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-open")?;
+    /// # use farcall::testkit::calculator::CalculatorClient;
+    /// use farcall::Client;
+    ///
+    /// let another: CalculatorClient = calc.connection().open()?;
+    /// assert_eq!(another.add(2, 3).wait()?, 5);
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn open<C: Client>(&self) -> Result<C, Error> {
         let descriptor = C::DESCRIPTOR;
         let session = self.handle.driver.session();
@@ -94,21 +115,55 @@ impl Connection {
     }
 
     /// The URL of the link.
+    ///
+    /// ```
+    /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-connection-url")?;
+    /// use farcall::Client;
+    /// assert_eq!(calc.connection().url(), server.url());
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn url(&self) -> &str {
         self.handle.driver.url()
     }
 
     /// The wire that carries the calls.
+    ///
+    /// ```
+    /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-connection-transport")?;
+    /// use farcall::Client;
+    /// assert_eq!(calc.connection().transport(), "mem");
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn transport(&self) -> &'static str {
         self.peer().transport
     }
 
     /// Who is at the other end, as far as the kernel knows.
+    ///
+    /// ```
+    /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-connection-peer")?;
+    /// use farcall::Client;
+    /// assert_eq!(calc.connection().peer().pid, Some(std::process::id()));
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn peer(&self) -> Peer {
         self.handle.driver.peer()
     }
 
     /// The same connection with another default deadline for the calls of this handle and the clients opened on it.
+    /// At most 24 h.
+    ///
+    /// ```
+    /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-connection-deadline")?;
+    /// # use farcall::testkit::calculator::CalculatorClient;
+    /// use farcall::{Client, Code};
+    /// use std::time::Duration;
+    ///
+    /// let hasty = calc.connection().with_deadline(Duration::from_millis(1));
+    /// let calc: CalculatorClient = hasty.open()?;
+    /// assert_eq!(calc.ponder().wait().unwrap_err().code(), Code::DeadlineExceeded);
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     #[must_use]
     pub fn with_deadline(mut self, deadline: Duration) -> Self {
         self.policy.deadline = deadline;
@@ -117,6 +172,15 @@ impl Connection {
 
     /// Sends what was started, says goodbye and waits until both have left, at most for `limits::HANDSHAKE`. Calls
     /// without a verdict end as `PeerGone`.
+    ///
+    /// ```
+    /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-connection-close")?;
+    /// use farcall::{Client, Fate};
+    ///
+    /// calc.connection().close().wait()?;
+    /// assert_eq!(calc.add(2, 3).wait().unwrap_err().fate(), Fate::NotSent);
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn close(&self) -> Closing {
         Closing::new(Arc::clone(&self.handle.driver))
     }
@@ -147,6 +211,19 @@ impl fmt::Debug for ClientCore {
 /// What every generated client can do besides its service's methods.
 ///
 /// A trait, so that none of these names clashes with a method of the service.
+///
+/// **Implementers**: only `#[service]` writes implementations.
+///
+/// ```
+/// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-client")?;
+/// use farcall::Client;
+/// use std::time::Duration;
+///
+/// let hasty = calc.with_deadline(Duration::from_millis(250));
+/// assert_eq!(hasty.add(2, 3).wait()?, 5);
+/// assert_eq!((calc.url(), calc.transport()), (server.url(), "mem"));
+/// # Ok::<(), farcall::Error>(())
+/// ```
 pub trait Client: Clone + Sized {
     /// The service.
     const DESCRIPTOR: &'static ServiceDescriptor;
@@ -158,11 +235,19 @@ pub trait Client: Clone + Sized {
     fn __core(&self) -> &ClientCore;
 
     /// The connection under this client; other services can be opened on it.
+    ///
+    /// ```
+    /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-client-connection")?;
+    /// use farcall::Client;
+    /// println!("served by {:?}", calc.connection().peer());
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     fn connection(&self) -> Connection {
         self.__core().connection.clone()
     }
 
     /// A client of the same service on the same connection whose calls have this deadline.
+    /// At most 24 h; the call's own [`deadline`](crate::Call::deadline) is stronger.
     #[must_use]
     fn with_deadline(&self, deadline: Duration) -> Self {
         let mut core = self.__core().clone();
@@ -181,6 +266,14 @@ pub trait Client: Clone + Sized {
     }
 
     /// Closes the connection: see [`Connection::close`].
+    ///
+    /// ```
+    /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-client-close")?;
+    /// use farcall::Client;
+    /// calc.close().wait()?;
+    /// assert!(calc.add(2, 3).wait().is_err());
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     fn close(&self) -> Closing {
         self.__core().connection.close()
     }

@@ -9,8 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::driver::{Job, Task};
 use crate::proto::Stage;
-use crate::server::request::{Run, panicked};
-use crate::server::{Encoded, Refusal};
+use crate::server::run::{Encoded, Refusal, Run, panicked};
 
 /// Boxes that one method keeps.
 const KEPT: usize = 64;

@@ -1,21 +1,15 @@
-//! One call to be served: its arguments, its verdict, and the ways in which its handler can be run.
+//! One call to be served: its arguments, and the ways in which its handler can be run.
 
-use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Waker;
 
 use crate::buffers;
 use crate::codec::{self, Codec, DecodeLimits, Encoding, Seeds};
-use crate::context::{Entered, Serving};
-use crate::driver::Driver;
 use crate::error::{Code, Error, Fate};
-use crate::proto::Stage;
 use crate::server::held::Pools;
-use crate::server::router::Permit;
-use crate::session::Outcome;
+use crate::server::run::{Encoded, Refusal, Run, panicked};
 
 /// A service's implementation, shared, and the boxes of its handlers' futures.
 pub struct ServerCore<S> {
@@ -44,52 +38,6 @@ impl<S> Clone for ServerCore<S> {
 impl<S> fmt::Debug for ServerCore<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerCore").finish_non_exhaustive()
-    }
-}
-
-/// The call's place in the session. Dropped without a verdict, it ends the call as stopped.
-#[derive(Debug)]
-pub(super) struct Run {
-    serving: Serving,
-    ended: bool,
-    _permit: Option<Permit>,
-}
-
-impl Run {
-    pub(super) fn new(serving: Serving, permit: Option<Permit>) -> Self {
-        Run { serving, ended: false, _permit: permit }
-    }
-
-    pub(super) fn driver(&self) -> &Arc<Driver> {
-        &self.serving.driver
-    }
-
-    pub(super) fn enter(&self) -> Entered {
-        self.serving.enter()
-    }
-
-    pub(super) fn watch(&self, waker: &Waker) -> Option<Stage> {
-        self.driver().session().watch(self.serving.key, waker)
-    }
-
-    /// Gives the verdict.
-    pub(super) fn end(mut self, result: Result<Encoded, Refusal>) {
-        self.ended = true;
-        let outcome = match result {
-            Ok(Encoded { failed: false, buf }) => Outcome::Value(buf),
-            Ok(Encoded { failed: true, buf }) => Outcome::Failed(buf),
-            Err(Refusal(error)) => Outcome::Refused(error),
-        };
-        self.driver().session().finish(self.serving.key, outcome);
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.driver().session().finish(self.serving.key, Outcome::Stopped);
-            self.driver().flush_soon();
-        }
     }
 }
 
@@ -147,17 +95,6 @@ impl Drop for Body {
         buffers::give(std::mem::take(&mut self.bytes));
     }
 }
-
-/// A result in bytes.
-#[derive(Debug)]
-pub struct Encoded {
-    failed: bool,
-    buf: Vec<u8>,
-}
-
-/// Why a call ends without a value.
-#[derive(Debug)]
-pub struct Refusal(pub(super) Error);
 
 /// One call to be served.
 #[derive(Debug)]
@@ -240,12 +177,4 @@ fn run_caught<S>(
 /// Runs a type's own code around the handler; if it panics, the call has this fate.
 fn caught<T>(fate: Fate, run: impl FnOnce() -> T) -> Result<T, Refusal> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic| Refusal(panicked(&*panic).0.with_fate(fate)))
-}
-
-/// What a handler's panic tells its caller.
-pub(super) fn panicked(panic: &(dyn Any + Send)) -> Refusal {
-    let said =
-        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    let text = format!("the handler panicked: {}", said.unwrap_or("it said nothing"));
-    Refusal(Error::new(Code::HandlerPanicked, Fate::Started, text))
 }

@@ -1,7 +1,6 @@
 //! From a request's numbers to a service's method.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::codec::Codec;
@@ -10,32 +9,12 @@ use crate::driver::{Dispatch, Driver};
 use crate::error::{Code, Error, Fate};
 use crate::limits::{HANDLER_HOLD, MAX_SERVER_CALLS};
 use crate::server::Service;
-use crate::server::request::{Body, Request, Run};
+use crate::server::load::Load;
+use crate::server::request::{Body, Request};
+use crate::server::run::Run;
 use crate::session::Outcome;
 use crate::time::Time;
 use crate::wire::{Answer, Open, Opened};
-
-/// How many calls all connections of one server are serving.
-#[derive(Clone, Debug, Default)]
-pub struct Load(Arc<AtomicU32>);
-
-/// A place among them.
-#[derive(Debug)]
-pub(super) struct Permit(Load);
-
-impl Load {
-    fn enter(&self) -> Option<Permit> {
-        let before = self.0.fetch_add(1, Ordering::Relaxed);
-        let permit = Permit(self.clone());
-        (before < MAX_SERVER_CALLS).then_some(permit)
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 /// Serves the requests of one connection.
 pub struct Router {

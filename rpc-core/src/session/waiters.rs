@@ -55,6 +55,12 @@ pub(super) struct Waiters {
 }
 
 impl Waiters {
+    /// The waiter of a call that has its verdict; the slot is then free. Dropped by the caller without the lock.
+    fn claim(&mut self, token: u32) -> Option<Waiter> {
+        self.slots[token as usize].settled.as_ref()?;
+        Some(self.slots.remove(token as usize))
+    }
+
     pub(super) fn settle(&mut self, token: u32, settled: Settled) -> Option<Waker> {
         let waiter = self.slots.get_mut(token as usize)?;
         waiter.settled = Some(settled);
@@ -124,12 +130,11 @@ impl Session {
     pub fn take(&self, token: u32, waker: &Waker) -> Option<Settled> {
         let known = {
             let mut inner = self.lock();
-            let waiter = &mut inner.waiters.slots[token as usize];
-            if waiter.settled.is_some() {
-                let waiter = inner.waiters.slots.remove(token as usize);
+            if let Some(waiter) = inner.waiters.claim(token) {
                 drop(inner);
                 return waiter.settled;
             }
+            let waiter = &inner.waiters.slots[token as usize];
             waiter.waker.as_ref().is_some_and(|known| known.will_wake(waker))
         };
         if known {
@@ -137,13 +142,11 @@ impl Session {
         }
         let waker = waker.clone();
         let mut inner = self.lock();
-        let waiter = &mut inner.waiters.slots[token as usize];
-        if waiter.settled.is_some() {
-            let waiter = inner.waiters.slots.remove(token as usize);
+        if let Some(waiter) = inner.waiters.claim(token) {
             drop(inner);
             return waiter.settled;
         }
-        let before = waiter.waker.replace(waker);
+        let before = inner.waiters.slots[token as usize].waker.replace(waker);
         drop(inner);
         drop(before);
         None
@@ -152,8 +155,7 @@ impl Session {
     /// The verdict, if it is there; the slot is then free.
     pub fn try_take(&self, token: u32) -> Option<Settled> {
         let mut inner = self.lock();
-        inner.waiters.slots[token as usize].settled.as_ref()?;
-        let waiter = inner.waiters.slots.remove(token as usize);
+        let waiter = inner.waiters.claim(token)?;
         drop(inner);
         waiter.settled
     }

@@ -28,6 +28,44 @@ const SEEN: usize = 64;
 /// A connected stream of bytes, as little of it as [`Framed`] needs.
 ///
 /// **Implementers**: nothing may block or raise a signal; "would block" is `ErrorKind::WouldBlock`.
+///
+/// ```
+/// use farcall::transport::{ByteStream, Framed, Link, OutFrame, Peer, Readiness, Received};
+/// use std::io::{self, IoSlice, Read, Write};
+/// use std::os::{fd::OwnedFd, unix::net::UnixStream};
+/// use std::sync::Arc;
+///
+/// struct Socket(UnixStream, Arc<OwnedFd>);
+///
+/// impl Socket {
+///     fn new(stream: UnixStream) -> io::Result<Self> {
+///         stream.set_nonblocking(true)?;
+///         let fd = Arc::new(stream.try_clone()?.into());
+///         Ok(Socket(stream, fd))
+///     }
+/// }
+///
+/// impl ByteStream for Socket {
+///     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+///         self.0.read(buf)
+///     }
+///     fn write(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+///         self.0.write_vectored(bufs)
+///     }
+///     fn readiness(&self) -> Readiness {
+///         Readiness::Fd { read: Arc::clone(&self.1), write: Arc::clone(&self.1) }
+///     }
+///     fn peer(&self) -> Peer {
+///         Peer::on("socket")
+///     }
+/// }
+///
+/// let (here, there) = UnixStream::pair()?;
+/// let (mut here, mut there) = (Framed::connecting(Socket::new(here)?), Framed::accepted(Socket::new(there)?));
+/// here.send(OutFrame { head: b"for ", body: b"you" }).and_then(|_| here.flush()).expect("there is room");
+/// assert_eq!(there.receive().expect("the link is whole"), Received::Frame(b"for you"));
+/// # Ok::<(), io::Error>(())
+/// ```
 pub trait ByteStream: Send {
     /// Reads what is there; `Ok(0)` means that nothing will come any more.
     ///
@@ -60,6 +98,9 @@ pub trait ByteStream: Send {
 }
 
 /// A [`Link`] over a [`ByteStream`].
+///
+/// Frames are gathered and leave with [`flush`](Link::flush), or earlier once 128 KiB wait; a payload of 16 KiB and more is
+/// written from where it stands. [`ByteStream`] has an example.
 #[derive(Debug)]
 pub struct Framed<S> {
     stream: S,

@@ -1,5 +1,7 @@
 //! Reading and writing the small fixed fields of frames, little endian.
 
+use crate::limits::MAX_NAME;
+
 /// Bytes that are not a frame of this protocol; says what was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -52,8 +54,8 @@ impl<'a> Cursor<'a> {
 
 /// Writes a name; what does not fit is cut at a character's end.
 pub(super) fn put_name(out: &mut Vec<u8>, name: &str) {
-    let name = &name[..name.floor_char_boundary(usize::from(u8::MAX))];
-    out.push(u8::try_from(name.len()).expect("cut to 255 bytes"));
+    let name = &name[..name.floor_char_boundary(MAX_NAME)];
+    out.push(u8::try_from(name.len()).expect("`MAX_NAME` fits a byte"));
     out.extend_from_slice(name.as_bytes());
 }
 

@@ -26,11 +26,38 @@ use crate::{Url, registry};
 ///
 /// Await it, or [`wait`](Connect::wait) for it where no runtime is. Options are builder methods and URL queries; the URL's
 /// word is the stronger one.
+///
+/// ```
+/// # use farcall::testkit::calculator::{Calc, CalculatorClient, CalculatorServer};
+/// let server = farcall::serve("mem:doc-connect", CalculatorServer::new(Calc)).wait()?;
+/// let calc: CalculatorClient = farcall::connect("mem:doc-connect?deadline=2s").wait()?;
+/// assert_eq!(calc.add(2, 3).wait()?, 5);
+/// # Ok::<(), farcall::Error>(())
+/// ```
 pub fn connect<C: Attach>(url: impl Into<String>) -> Connect<C> {
     Connect { url: url.into(), options: Options::default(), offers: Vec::new(), client: PhantomData }
 }
 
 /// A connection to be made: see [`connect`].
+///
+/// Values out of range are refused when it is awaited or waited for, by `InvalidConfig`.
+///
+/// ```
+/// # let (server, _calc) = farcall::testkit::calculator::calculator("mem:doc-connect-options")?;
+/// # use farcall::testkit::calculator::CalculatorClient;
+/// use std::time::Duration;
+///
+/// let calc = farcall::connect::<CalculatorClient>(server.url())
+///     .deadline(Duration::from_secs(2))
+///     .max_message(1 << 20) // bytes
+///     .window(16) // calls
+///     .fail_when_full()
+///     .codec(farcall::Codec::Bincode)
+///     .decode_budget(4 << 20) // bytes
+///     .wait()?;
+/// assert_eq!(calc.add(2, 3).wait()?, 5);
+/// # Ok::<(), farcall::Error>(())
+/// ```
 #[must_use = "nothing is connected before this is awaited or waited for"]
 pub struct Connect<C> {
     url: String,
@@ -96,6 +123,41 @@ impl<C> Connect<C> {
     }
 
     /// Serves `service` to the peer on the same connection, so that its handlers can call back.
+    ///
+    /// ```
+    /// #[farcall::service]
+    /// trait Pupil {
+    ///     async fn name(&self) -> String;
+    /// }
+    ///
+    /// #[farcall::service]
+    /// trait Teacher {
+    ///     /// Asks whoever calls for a name.
+    ///     async fn greet(&self) -> String;
+    /// }
+    ///
+    /// struct Anna;
+    /// impl Pupil for Anna {
+    ///     async fn name(&self) -> String {
+    ///         "Anna".to_owned()
+    ///     }
+    /// }
+    ///
+    /// struct School;
+    /// impl Teacher for School {
+    ///     async fn greet(&self) -> String {
+    ///         let connection = farcall::context().connection().expect("a call came on it");
+    ///         let pupil: PupilClient = connection.open().expect("the connection lives");
+    ///         format!("hello, {}", pupil.name().await.expect("she answers"))
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), farcall::Error> {
+    /// let server = farcall::serve("mem:doc-offer", TeacherServer::new(School)).wait()?;
+    /// let teacher = farcall::connect::<TeacherClient>("mem:doc-offer").offer(PupilServer::new(Anna)).wait()?;
+    /// assert_eq!(teacher.greet().wait()?, "hello, Anna");
+    /// # Ok(()) }
+    /// ```
     pub fn offer(mut self, service: impl Service) -> Self {
         self.offers.push(Arc::new(service));
         self
@@ -162,6 +224,12 @@ impl<C: Attach> Connect<C> {
     /// # Errors
     /// `InvalidConfig` for a wrong URL or option, `Unavailable` and others for what is at the address, `MustNotBlock` on a
     /// thread that drives a current-thread runtime. Nothing was called.
+    ///
+    /// ```
+    /// use farcall::{Code, Connection, Fate};
+    /// let error = farcall::connect::<Connection>("mem:doc-nobody-here").wait().unwrap_err();
+    /// assert_eq!((error.code(), error.fate()), (Code::Unavailable, Fate::NotSent));
+    /// ```
     pub fn wait(self) -> Result<C, Error> {
         let (plan, mut query) = self.plan(false)?;
         let link = plan.link(&mut query)?;
@@ -182,6 +250,19 @@ impl<C: Attach + Send + 'static> IntoFuture for Connect<C> {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     /// Connects. Dropped before its end, it leaves nothing behind.
+    ///
+    /// Under tokio the connection is attended by a task of the current runtime, elsewhere by one helper thread of the
+    /// process.
+    ///
+    /// ```
+    /// # use farcall::testkit::calculator::CalculatorClient;
+    /// # let (server, _calc) = farcall::testkit::calculator::calculator("mem:doc-connect-await")?;
+    /// # farcall::testkit::block_on(async {
+    /// let calc: CalculatorClient = farcall::connect(server.url()).await?;
+    /// assert_eq!(calc.add(2, 3).await?, 5);
+    /// # Ok::<(), farcall::Error>(()) })?;
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let (mut plan, mut query) = self.plan(true)?;

@@ -36,6 +36,14 @@ impl Engine {
 
 /// A running server. Dropping it stops the server: calls in progress end, connections and listeners close. On threads the
 /// listeners are closed when the drop returns; on a runtime they close with the runtime's next turn.
+///
+/// ```
+/// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-handle")?;
+/// assert_eq!(calc.add(2, 3).wait()?, 5);
+/// drop(server);
+/// assert!(calc.add(2, 3).wait().is_err());
+/// # Ok::<(), farcall::Error>(())
+/// ```
 #[must_use = "dropping the handle stops the server"]
 pub struct ServerHandle {
     hosting: Arc<Hosting>,
@@ -55,22 +63,51 @@ impl ServerHandle {
     }
 
     /// The first URL under which the server is reached, with what the system chose (a port) filled in.
+    ///
+    /// ```
+    /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-handle-url")?;
+    /// assert_eq!(server.url(), "mem:doc-handle-url");
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn url(&self) -> &str {
         self.urls.first().map_or("", String::as_str)
     }
 
     /// The URLs under which the server is reached, in the order in which they were given.
+    ///
+    /// ```
+    /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-handle-urls")?;
+    /// assert_eq!(server.urls(), ["mem:doc-handle-urls"]);
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn urls(&self) -> &[String] {
         &self.urls
     }
 
     /// Waits until the server has ended: all listeners closed and all connections gone. Await it or `.wait()` for it.
+    /// A server that nobody ends is waited for without end. **Cancel safety**: dropping it changes nothing.
+    ///
+    /// ```
+    /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-join")?;
+    /// let join = server.join();
+    /// drop(server); // or: somebody else shuts it down
+    /// join.wait()?;
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn join(&self) -> Join {
         Join { hosting: Arc::clone(&self.hosting) }
     }
 
     /// Takes no new connections and calls, gives the calls in progress `grace` to end, then ends them. Returns by
     /// `grace` + 1 s whatever handlers and peers do. Await it or `.wait()` for it.
+    ///
+    /// ```
+    /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-shutdown")?;
+    /// use std::time::Duration;
+    /// server.shutdown(Duration::from_millis(100)).wait()?;
+    /// assert!(calc.add(2, 3).wait().unwrap_err().fate().is_safe_to_retry());
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn shutdown(self, grace: Duration) -> Shutdown {
         Shutdown { server: self, grace }
     }
@@ -101,6 +138,16 @@ impl Drop for ServerHandle {
 }
 
 /// Waits for a server's end: see [`ServerHandle::join`].
+///
+/// ```
+/// # let (server, _calc) = farcall::testkit::calculator::calculator("mem:doc-join-await")?;
+/// # farcall::testkit::block_on(async {
+/// let join = server.join();
+/// drop(server);
+/// join.await
+/// # })?;
+/// # Ok::<(), farcall::Error>(())
+/// ```
 #[must_use = "await it or wait for it"]
 pub struct Join {
     hosting: Arc<Hosting>,
@@ -134,6 +181,17 @@ impl Future for Join {
 }
 
 /// The end of a server: see [`ServerHandle::shutdown`].
+///
+/// **Cancel safety**: dropped before it has begun, it ends the server at once; under tokio it goes on to its end even if its
+/// future is dropped.
+///
+/// ```
+/// # let (server, _calc) = farcall::testkit::calculator::calculator("mem:doc-shutdown-await")?;
+/// # farcall::testkit::block_on(async {
+/// server.shutdown(std::time::Duration::from_millis(100)).await
+/// # })?;
+/// # Ok::<(), farcall::Error>(())
+/// ```
 #[must_use = "await it or wait for it"]
 #[derive(Debug)]
 pub struct Shutdown {

@@ -6,13 +6,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use farcall_core::limits::DEFAULT_WORKERS;
-use farcall_core::transport::{Link, Listener};
-use farcall_core::{Code, Error, Fate, Service};
+use farcall_core::{Error, Service};
 
-use super::handle::{Engine, ServerHandle};
+use super::handle::ServerHandle;
 use super::hosting::Hosting;
+use super::opened::{Door, Opened};
 use super::options::{Options, within};
-use crate::wait::{Arrivals, Errand, Home, Lifetime, Local, Reactor, Workers, blocking};
+use super::threads;
+use crate::wait::blocking;
+#[cfg(feature = "tokio")]
+use crate::wait::{Runtime, unblock};
 use crate::{Query, Url, registry};
 
 /// Threads that `?threads=` may ask for.
@@ -22,12 +25,40 @@ const MAX_THREADS: usize = 256;
 const MAX_WORKERS: usize = 4_096;
 
 /// Serves `service` at `url`: the same as `Server::new().add(service).listen(url)`.
+///
+/// ```
+/// # use farcall::testkit::calculator::{Calc, CalculatorClient, CalculatorServer};
+/// let server = farcall::serve("tcp://127.0.0.1:0", CalculatorServer::new(Calc)).wait()?;
+/// let calc: CalculatorClient = farcall::connect(server.url()).wait()?; // with the port that the system chose
+/// assert_eq!(calc.add(2, 3).wait()?, 5);
+/// # Ok::<(), farcall::Error>(())
+/// ```
 pub fn serve(url: impl Into<String>, service: impl Service) -> Server {
     Server::new().add(service).listen(url)
 }
 
 /// Several services on several wires, to be started by [`start`](Server::start), by `.await` or by
 /// [`wait`](Server::wait).
+///
+/// Values out of range are refused when it is started, by `InvalidConfig`. Dropped before its start has ended, it serves
+/// nothing.
+///
+/// ```
+/// # use farcall::testkit::calculator::{Calc, CalculatorServer};
+/// let server = farcall::Server::new()
+///     .add(CalculatorServer::new(Calc))
+///     .listen("mem:doc-server")
+///     .listen("tcp://127.0.0.1:0?window=16")
+///     .max_message(1 << 20) // bytes
+///     .window(64) // calls
+///     .decode_budget(4 << 20) // bytes
+///     .threads(2)
+///     .workers(4)
+///     .start()
+///     .wait()?;
+/// assert_eq!(server.urls().len(), 2);
+/// # Ok::<(), farcall::Error>(())
+/// ```
 #[must_use = "nothing is served before this is awaited or waited for"]
 #[derive(Default)]
 pub struct Server {
@@ -45,21 +76,6 @@ impl fmt::Debug for Server {
             .field("options", &self.options)
             .finish_non_exhaustive()
     }
-}
-
-/// One URL, understood and listened at.
-pub(super) struct Door {
-    pub(super) listener: Box<dyn Listener>,
-    pub(super) options: Options,
-}
-
-/// What the URLs and the builder come to.
-pub(super) struct Opened {
-    pub(super) doors: Vec<Door>,
-    pub(super) hosting: Arc<Hosting>,
-    pub(super) urls: Vec<String>,
-    threads: usize,
-    workers: usize,
 }
 
 impl Server {
@@ -117,6 +133,14 @@ impl Server {
     }
 
     /// The same, in words that read well at the end of a chain: await or wait for what this gives.
+    ///
+    /// ```
+    /// # use farcall::testkit::calculator::{Calc, CalculatorServer};
+    /// let services = farcall::Server::new().add(CalculatorServer::new(Calc));
+    /// let handle = services.listen("mem:doc-start").start().wait()?;
+    /// # drop(handle);
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
     pub fn start(self) -> Starting {
         Starting(self)
     }
@@ -126,16 +150,22 @@ impl Server {
     /// # Errors
     /// `InvalidConfig` for a wrong URL or option or a service that is there twice; `MustNotBlock` on a thread that drives a
     /// current-thread runtime; what the wires say.
+    ///
+    /// ```
+    /// use farcall::{Code, Server};
+    /// let error = Server::new().wait().unwrap_err();
+    /// assert_eq!(error.code(), Code::InvalidConfig); // it listens nowhere
+    /// ```
     pub fn wait(self) -> Result<ServerHandle, Error> {
-        blocking(|| self.open()?.on_threads())
+        blocking(|| threads::start(self.open()?))
     }
 
     #[cfg(feature = "tokio")]
-    pub(super) fn may_block(&self) -> bool {
+    fn may_block(&self) -> bool {
         self.urls.iter().any(|url| Url::parse(url).is_ok_and(|url| registry::may_block(&url)))
     }
 
-    pub(super) fn open(self) -> Result<Opened, Error> {
+    fn open(self) -> Result<Opened, Error> {
         if self.urls.is_empty() {
             return Err(Error::config("the server listens nowhere; give it a URL with `listen`"));
         }
@@ -165,63 +195,17 @@ impl Server {
     }
 }
 
-impl Opened {
-    fn on_threads(self) -> Result<ServerHandle, Error> {
-        let Opened { doors, hosting, urls, threads, workers } = self;
-        let workers = Workers::new(workers);
-        let mut reactors = Vec::new();
-        for number in 0..threads {
-            let name =
-                if threads == 1 { "farcall-server".to_owned() } else { format!("farcall-server-{number}") };
-            let reactor =
-                Reactor::start(name, Lifetime::UntilStopped, Errand::CloseListeners).map_err(|error| {
-                    let text = format!("a thread for the server cannot be started: {error}");
-                    Error::new(Code::ResourceExhausted, Fate::NotSent, text).with_source(error)
-                })?;
-            reactors.push(reactor);
-        }
-        let spread: Arc<[Reactor]> = reactors.into();
-        for (number, (door, url)) in doors.into_iter().zip(&urls).enumerate() {
-            let arrivals = Arc::new(Reception {
-                hosting: Arc::clone(&hosting),
-                reactors: Arc::clone(&spread),
-                next: std::sync::atomic::AtomicUsize::new(number),
-                workers: Arc::clone(&workers),
-                options: door.options,
-                url: url.clone(),
-            });
-            drop(spread[number % spread.len()].give(Errand::Listen(door.listener, arrivals)));
-        }
-        Ok(ServerHandle::new(hosting, urls, Engine::Threads(spread)))
-    }
-}
-
-/// Takes the links of one listener and spreads them over the server's threads.
-struct Reception {
-    hosting: Arc<Hosting>,
-    reactors: Arc<[Reactor]>,
-    next: std::sync::atomic::AtomicUsize,
-    workers: Arc<Workers>,
-    options: Options,
-    url: String,
-}
-
-impl Arrivals for Reception {
-    fn arrived(&self, link: Box<dyn Link>) {
-        let turn = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let reactor = &self.reactors[turn % self.reactors.len()];
-        let host = Local::host(Home::Reactor(reactor.clone(), Arc::clone(&self.workers)));
-        if let Some(driver) = self.hosting.welcome(link, &self.options, &self.url, host) {
-            drop(reactor.give(Errand::Adopt(driver)));
-        }
-    }
-
-    fn closed(&self) {
-        self.hosting.door_closed();
-    }
-}
-
 /// A server to be started: see [`Server::start`].
+///
+/// ```
+/// # use farcall::testkit::calculator::{Calc, CalculatorServer};
+/// # farcall::testkit::block_on(async {
+/// let starting = farcall::serve("mem:doc-starting", CalculatorServer::new(Calc)).start();
+/// let handle = starting.await?;
+/// # drop(handle);
+/// # Ok::<(), farcall::Error>(()) })?;
+/// # Ok::<(), farcall::Error>(())
+/// ```
 #[must_use = "nothing is served before this is awaited or waited for"]
 #[derive(Debug)]
 pub struct Starting(Server);
@@ -253,8 +237,10 @@ impl IntoFuture for Server {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             #[cfg(feature = "tokio")]
-            if let Some(runtime) = crate::wait::Runtime::current() {
-                return super::tokio::start(self, runtime).await;
+            if let Some(runtime) = Runtime::current() {
+                let opened =
+                    if self.may_block() { unblock(move || self.open()).await? } else { self.open()? };
+                return super::tokio::start(opened, &runtime);
             }
             self.wait()
         })

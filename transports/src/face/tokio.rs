@@ -5,26 +5,24 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use farcall_core::Error;
 use farcall_core::limits::ACCEPT_BACKOFF;
+use farcall_core::{Code, Error, Fate};
 
 use super::handle::{Engine, ServerHandle};
 use super::hosting::Hosting;
-use super::server::{Door, Opened, Server};
-use crate::wait::{Home, ListenerWatch, Local, Pause, Runtime, unblock};
+use super::opened::{Door, Opened};
+use crate::wait::{Home, ListenerWatch, Local, Pause, Runtime};
 
 /// Links accepted before others get their turn.
 const ACCEPTS: usize = 16;
 
 /// Starts the server on this runtime.
-pub(super) async fn start(server: Server, runtime: Runtime) -> Result<ServerHandle, Error> {
-    let opened = if server.may_block() { unblock(move || server.open()).await? } else { server.open()? };
+pub(super) fn start(opened: Opened, runtime: &Runtime) -> Result<ServerHandle, Error> {
     let Opened { doors, hosting, urls, .. } = opened;
     for (door, url) in doors.into_iter().zip(&urls) {
         let watch = ListenerWatch::new(&door.listener.readiness()).map_err(|error| {
             let text = format!("{url}: the runtime cannot wait on the listener: {error}");
-            Error::new(farcall_core::Code::ResourceExhausted, farcall_core::Fate::NotSent, text)
-                .with_source(error)
+            Error::new(Code::ResourceExhausted, Fate::NotSent, text).with_source(error)
         })?;
         runtime.spawn(AcceptTask {
             hosting: Arc::clone(&hosting),

@@ -17,7 +17,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::now;
 use super::poll::Alarm;
-use super::tokio::{Runtime, watch};
+use super::runtime::{Runtime, watch};
 
 /// The timer of one runtime.
 pub(super) struct Clock {

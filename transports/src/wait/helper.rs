@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use farcall_core::driver::{Driver, Task};
 use farcall_core::{Code, Error, Fate};
 
-use super::thread::{Acquaintance, Errand, Lifetime, Reactor};
+use super::errands::{Errand, Lifetime};
+use super::thread::{Acquaintance, Reactor};
 
 /// Its descriptors are its own, so that they end with it.
 static HELPER: Mutex<Option<Acquaintance>> = Mutex::new(None);

@@ -15,9 +15,9 @@ use farcall_core::transport::Readiness;
 use rustix::event::epoll;
 use slab::Slab;
 
+use super::errands::{Errand, Key, Lifetime, Shared, waker};
 use super::now;
 use super::poll::Alarm;
-use super::thread::{Errand, Key, Lifetime, Shared, waker};
 
 mod doors;
 

@@ -1,9 +1,8 @@
-//! tokio: one task per connection and runtime attends it; where a thread may block; where handlers run.
+//! tokio: one task per connection and runtime attends it; where a thread may block; who watches a listener.
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::hash::{Hash, Hasher};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -17,40 +16,9 @@ use tokio::io::unix::AsyncFd;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::clock::{Clock, Sleep};
-
-type Fd = Arc<OwnedFd>;
-
-/// A tokio runtime.
-#[derive(Clone)]
-pub(crate) struct Runtime(Handle);
+use super::runtime::{Fd, Runtime, watch};
 
 impl Runtime {
-    /// The runtime in which this thread is, if any.
-    pub(crate) fn current() -> Option<Self> {
-        Handle::try_current().ok().map(Runtime)
-    }
-
-    /// Where its attendants live: an even number; reactors have the odd ones.
-    pub(super) fn place(&self) -> u64 {
-        struct Numbers(u64);
-        impl Hasher for Numbers {
-            fn finish(&self) -> u64 {
-                self.0
-            }
-            fn write(&mut self, bytes: &[u8]) {
-                for byte in bytes {
-                    self.0 = (self.0 << 8) | u64::from(*byte);
-                }
-            }
-            fn write_u64(&mut self, number: u64) {
-                self.0 = number;
-            }
-        }
-        let mut numbers = Numbers(0);
-        self.0.id().hash(&mut numbers);
-        numbers.finish() << 1
-    }
-
     /// Makes sure that a task of this runtime attends the driver. Must be called inside the runtime.
     pub(crate) fn attend(&self, driver: &Arc<Driver>) -> Result<(), Error> {
         let place = self.place();
@@ -76,16 +44,8 @@ impl Runtime {
             sleep,
             settled: false,
         };
-        drop(self.0.spawn(task));
+        self.spawn(task);
         Ok(())
-    }
-
-    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        drop(self.0.spawn(future));
-    }
-
-    pub(crate) fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
-        drop(self.0.spawn_blocking(work));
     }
 }
 
@@ -144,17 +104,6 @@ enum Fds {
     Both(AsyncFd<Fd>),
     Two { read: AsyncFd<Fd>, write: AsyncFd<Fd> },
     Event,
-}
-
-pub(super) fn watch(fd: &Fd, direction: Direction) -> std::io::Result<AsyncFd<Fd>> {
-    let register = AssertUnwindSafe(|| {
-        // SAFETY: an `Arc<OwnedFd>` names one and the same open descriptor for as long as it lives, and `AsyncFd` keeps it.
-        unsafe { AsyncFd::register_with_interest(Arc::clone(fd), direction) }
-    });
-    // A panic is how tokio says that the runtime was built without I/O.
-    let no_io =
-        |_| std::io::Error::other("it was built without I/O; build it with `enable_io` or `enable_all`");
-    Ok(catch_unwind(register).map_err(no_io)??)
 }
 
 impl Fds {

@@ -76,7 +76,6 @@ pub(crate) fn receive(link: &mut dyn Link) -> Result<Option<Vec<u8>>, LinkFault>
         }
         let readiness = link.readiness();
         sleep_on(&readiness, PollFlags::IN, end, || link.arm());
-        link.disarm();
     }
 }
 

@@ -11,8 +11,8 @@ use farcall_core::transport::{Listener, Readiness};
 use rustix::event::epoll;
 
 use super::{KINDS, LISTENER, Loop};
+use crate::wait::errands::{Arrivals, Key, waker};
 use crate::wait::now;
-use crate::wait::thread::{Arrivals, Key, waker};
 
 /// Links accepted before others get their turn.
 const ACCEPTS: usize = 16;

@@ -1,0 +1,77 @@
+//! One handler's run: its place in the session and the verdict that ends it.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::task::Waker;
+
+use crate::context::{Entered, Serving};
+use crate::driver::Driver;
+use crate::error::{Code, Error, Fate};
+use crate::proto::Stage;
+use crate::server::load::Permit;
+use crate::session::Outcome;
+
+/// The call's place in the session. Dropped without a verdict, it ends the call as stopped.
+#[derive(Debug)]
+pub(super) struct Run {
+    serving: Serving,
+    ended: bool,
+    _permit: Option<Permit>,
+}
+
+impl Run {
+    pub(super) fn new(serving: Serving, permit: Option<Permit>) -> Self {
+        Run { serving, ended: false, _permit: permit }
+    }
+
+    pub(super) fn driver(&self) -> &Arc<Driver> {
+        &self.serving.driver
+    }
+
+    pub(super) fn enter(&self) -> Entered {
+        self.serving.enter()
+    }
+
+    pub(super) fn watch(&self, waker: &Waker) -> Option<Stage> {
+        self.driver().session().watch(self.serving.key, waker)
+    }
+
+    /// Gives the verdict.
+    pub(super) fn end(mut self, result: Result<Encoded, Refusal>) {
+        self.ended = true;
+        let outcome = match result {
+            Ok(Encoded { failed: false, buf }) => Outcome::Value(buf),
+            Ok(Encoded { failed: true, buf }) => Outcome::Failed(buf),
+            Err(Refusal(error)) => Outcome::Refused(error),
+        };
+        self.driver().session().finish(self.serving.key, outcome);
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.driver().session().finish(self.serving.key, Outcome::Stopped);
+            self.driver().flush_soon();
+        }
+    }
+}
+
+/// A result in bytes.
+#[derive(Debug)]
+pub struct Encoded {
+    pub(super) failed: bool,
+    pub(super) buf: Vec<u8>,
+}
+
+/// Why a call ends without a value.
+#[derive(Debug)]
+pub struct Refusal(pub(super) Error);
+
+/// What a handler's panic tells its caller.
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> Refusal {
+    let said =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text = format!("the handler panicked: {}", said.unwrap_or("it said nothing"));
+    Refusal(Error::new(Code::HandlerPanicked, Fate::Started, text))
+}

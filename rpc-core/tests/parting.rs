@@ -1,0 +1,123 @@
+//! The last turn of a connection: what was said before its end still leaves.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use farcall_core::driver::{Driver, Home, Host, Parts, Receive, Sleeper, Task};
+use farcall_core::proto::{Config, Machine, Role, WhenFull};
+use farcall_core::session::Session;
+use farcall_core::testkit::Watchdog;
+use farcall_core::transport::{
+    Capabilities, Event, Link, LinkFault, OutFrame, Peer, Readiness, Received, Sent,
+};
+use farcall_core::{Code, Error, Fate, Gone, Time};
+
+/// A process in which nothing happens.
+struct Nowhere;
+
+fn nothing() -> Error {
+    Error::new(Code::Unsupported, Fate::NotSent, "nothing is to be had here")
+}
+
+impl Host for Nowhere {
+    fn now(&self) -> Time {
+        Time::from_nanos(1)
+    }
+    fn runs_beside(&self, _: Option<u32>) -> bool {
+        false
+    }
+    fn block(&self, wait: &mut dyn FnMut()) -> Result<(), Error> {
+        wait();
+        Ok(())
+    }
+    fn sleeper(&self) -> io::Result<Arc<dyn Sleeper>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    fn attend(&self, _: &Arc<Driver>) -> Result<(), Error> {
+        Err(nothing())
+    }
+    fn spawn(&self, _: Task) {}
+    fn spawn_blocking(&self, _: Box<dyn FnOnce() + Send>) -> Result<(), Error> {
+        Err(nothing())
+    }
+    fn report(&self, _: &str) {}
+    fn call_back(&self, _: Pin<Box<dyn Future<Output = ()> + Send>>) -> Result<(), Error> {
+        Err(nothing())
+    }
+}
+
+/// A link that takes every frame, and whose first flush waits to be let go.
+struct Slow {
+    sent: Arc<AtomicU64>,
+    flushing: Sender<()>,
+    go: Option<Receiver<()>>,
+}
+
+impl Link for Slow {
+    fn send(&mut self, _: OutFrame<'_>) -> Result<Sent, LinkFault> {
+        self.sent.fetch_add(1, Ordering::SeqCst);
+        Ok(Sent::Taken)
+    }
+    fn flush(&mut self) -> Result<Sent, LinkFault> {
+        if let Some(go) = self.go.take() {
+            self.flushing.send(()).expect("the test waits for it");
+            go.recv().expect("the test lets it go");
+        }
+        Ok(Sent::Taken)
+    }
+    fn receive(&mut self) -> Result<Received<'_>, LinkFault> {
+        Ok(Received::WouldBlock)
+    }
+    fn accepted(&self) -> u64 {
+        self.sent.load(Ordering::SeqCst)
+    }
+    fn readiness(&self) -> Readiness {
+        Readiness::Event(Arc::new(Event::new()))
+    }
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+    }
+    fn peer(&self) -> Peer {
+        Peer::on("slow")
+    }
+}
+
+#[test]
+fn a_goodbye_that_finds_the_turn_taken_leaves_before_the_end() {
+    let _watchdog = Watchdog::new(Duration::from_secs(20));
+    let config = Config {
+        role: Role::Accepting,
+        attended_always: true,
+        max_message: 1024,
+        window: 4,
+        when_full: WhenFull::Wait,
+        codec: "bincode".into(),
+        needs_ping: false,
+    };
+    let sent = Arc::new(AtomicU64::new(0));
+    let ((flushing, begun), (let_go, go)) = (channel(), channel());
+    let driver = Driver::new(Parts {
+        session: Session::new(Machine::new(config, Time::from_nanos(1))),
+        link: Box::new(Slow { sent: Arc::clone(&sent), flushing, go: Some(go) }),
+        host: Arc::new(Nowhere),
+        server: None,
+        home: Home::Attendants,
+        url: "slow:".into(),
+    });
+    let busy = Arc::clone(&driver);
+    let other = std::thread::spawn(move || busy.turn(Receive::Yes, false));
+    begun.recv().expect("the other thread is in a turn");
+    let before = sent.load(Ordering::SeqCst);
+    let over = Error::new(Code::PeerGone(Gone::LocalClose), Fate::Unknown, "the server has shut down");
+    driver.session().close(&over);
+    driver.flush(); // finds the turn taken and goes away
+    let_go.send(()).expect("the other thread waits");
+    driver.end(&over);
+    other.join().expect("a turn does not panic");
+    assert_eq!(sent.load(Ordering::SeqCst), before + 1, "the goodbye was sent");
+}
