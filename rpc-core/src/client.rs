@@ -4,8 +4,10 @@ mod call;
 mod close;
 mod connection;
 mod reply;
+mod row;
 
-pub use call::{Call, call, submit_all};
+pub use call::{Call, call};
 pub use close::Closing;
 pub use connection::{Attach, Client, ClientCore, Connection, Policy};
 pub use reply::Reply;
+pub use row::submit_all;

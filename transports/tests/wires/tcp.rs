@@ -42,7 +42,7 @@ fn a_refused_port_surfaces_at_the_next_use() {
     let free = SocketAddr::try_from(getsockname(&bound).unwrap()).unwrap();
     let url = format!("tcp://{free}");
     let said = fault(&mut *connect(&url).unwrap());
-    assert!(said.contains(&url) && said.contains("start the server"), "{said}");
+    assert!(said.contains("start the server"), "{said}");
     let sent = send(&mut *connect(&url).unwrap(), b"x").unwrap_err().to_string();
     assert!(sent.contains("start the server"), "{sent}");
 }
