@@ -110,12 +110,12 @@ impl<T, E> Call<T, E> {
         format!("{}.{}", self.core.descriptor.name(), self.core.descriptor.method_name(self.method))
     }
 
-    fn driver(&self) -> &Arc<Driver> {
+    pub(super) fn driver(&self) -> &Arc<Driver> {
         &self.core.connection.handle().driver
     }
 
     /// Starts the call unless it has been started.
-    fn start(&mut self, waker: Option<&Waker>) -> Option<Started> {
+    pub(super) fn start(&mut self, waker: Option<&Waker>) -> Option<Started> {
         let body = match std::mem::replace(&mut self.state, State::Done) {
             State::Encoded(body) => body,
             other => {
@@ -329,41 +329,6 @@ impl<T, E: From<Error>> Call<T, E> {
         }
         result.map_err(|error| self.explain(error))
     }
-}
-
-/// Starts calls in order and sends them in one flush for each connection. They come back for their results.
-///
-/// Calls that cannot be started carry their error as their result.
-///
-/// ```
-/// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-submit-all")?;
-/// let calls = farcall::submit_all((0..100).map(|n| calc.add(n, n)));
-/// for (n, call) in (0..100).zip(calls) {
-///     assert_eq!(call.wait()?, 2 * n);
-/// }
-/// # Ok::<(), farcall::Error>(())
-/// ```
-pub fn submit_all<T, E: From<Error>>(calls: impl IntoIterator<Item = Call<T, E>>) -> Vec<Call<T, E>> {
-    let mut calls: Vec<_> = calls.into_iter().collect();
-    let mut unflushed: Option<Arc<Driver>> = None;
-    for call in &mut calls {
-        let Some(started) = call.start(None) else { continue };
-        if started.alone && call.driver().is_side_by_side() {
-            call.driver().flush_at(started.at);
-        }
-        match &unflushed {
-            Some(driver) if Arc::ptr_eq(driver, call.driver()) => {}
-            _ => {
-                if let Some(driver) = unflushed.replace(Arc::clone(call.driver())) {
-                    driver.flush();
-                }
-            }
-        }
-    }
-    if let Some(driver) = unflushed {
-        driver.flush();
-    }
-    calls
 }
 
 impl<T, E: From<Error>> Future for Call<T, E> {
