@@ -1,13 +1,13 @@
 //! The calling face of a session: connections, clients, calls.
 
+mod batch;
 mod call;
 mod close;
 mod connection;
 mod reply;
-mod row;
 
+pub use batch::submit_all;
 pub use call::{Call, call};
 pub use close::Closing;
 pub use connection::{Attach, Client, ClientCore, Connection, Policy};
 pub use reply::Reply;
-pub use row::submit_all;

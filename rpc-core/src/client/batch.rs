@@ -1,4 +1,4 @@
-//! A row of calls, started together.
+//! Many calls that leave together.
 
 use std::sync::Arc;
 
