@@ -29,6 +29,7 @@ mod calls_out;
 mod event;
 mod liveness;
 mod machine;
+mod openings;
 mod outbox;
 mod receive;
 mod settle;

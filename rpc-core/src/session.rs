@@ -253,11 +253,12 @@ impl Session {
         None
     }
 
-    /// `Some` once everything has been handed to the link (then goodbye can be said), or the session has ended.
+    /// `Some` once everything has been handed to the link and no detached call is without a verdict (then goodbye can be
+    /// said), or the session has ended.
     pub fn flushed(&self, waker: &Waker) -> Option<()> {
         let waker = waker.clone();
         let mut inner = self.lock();
-        if inner.ended.is_some() || inner.machine.is_flushed() {
+        if inner.ended.is_some() || (inner.machine.is_flushed() && !inner.machine.has_detached()) {
             return Some(());
         }
         inner.watchers.push(waker);

@@ -301,8 +301,8 @@ impl<T, E: From<Error>> Call<T, E> {
     }
 
     /// Starts the call, sends it, and leaves it to itself: it is not cancelled, its result is for nobody. Beyond the
-    /// peer's window it waits; where nobody reads for the connection, the next call on it sends it. Whoever closes the
-    /// connection, or drops its last handle, may end it before it has run.
+    /// peer's window it waits; where nobody reads for the connection, the next call on it sends it. Closing the
+    /// connection waits for its verdict; dropping the last handle does not, and ends a handler that is pending.
     ///
     /// # Errors
     /// It could not be started, or too many such calls wait for credit; `NotSent`.

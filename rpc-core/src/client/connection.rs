@@ -170,8 +170,8 @@ impl Connection {
         self
     }
 
-    /// Sends what was started, says goodbye and waits until both have left, at most for `limits::HANDSHAKE`. Calls
-    /// without a verdict end as `PeerGone`.
+    /// Sends what was started, waits for the verdicts of detached calls, says goodbye and waits until it has left;
+    /// `.wait()` at most for `limits::HANDSHAKE`. Other calls without a verdict end as `PeerGone`.
     ///
     /// ```
     /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-connection-close")?;

@@ -34,6 +34,10 @@ pub(super) struct Turn {
     partial: bool,
     /// For the thread that sits at the link; made when one first does.
     pub(super) post: Option<Arc<Post>>,
+    /// The peer has closed in order.
+    leaves: bool,
+    /// It has, for this reason, and left calls behind that are dispatched before the session ends.
+    closed: Option<Error>,
     /// What was received asks for nothing to be sent.
     idle: bool,
 }
@@ -47,6 +51,8 @@ impl Turn {
             paused: false,
             partial: false,
             post: None,
+            leaves: false,
+            closed: None,
             idle: false,
         }
     }
@@ -93,12 +99,16 @@ impl Driver {
         for _ in 0..parts {
             let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
             let (more, chores) = self.run(&mut turn, receive, now, TURN_FRAMES / parts);
+            let closed = turn.closed.is_some();
             drop(turn);
             again = more;
             chores.run();
             if let Some(later) = if may_dispatch { self.dispatch(now) } else { None } {
                 now = later;
                 self.flush_at(now);
+            }
+            if closed {
+                self.part(may_dispatch);
             }
             if !again {
                 break;
@@ -107,12 +117,27 @@ impl Driver {
         again || self.wanted.load(Ordering::SeqCst)
     }
 
+    /// Ends the session of a peer that has closed, once what it has left behind has been dispatched, or cannot be.
+    fn part(self: &Arc<Self>, may_dispatch: bool) {
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = !may_dispatch && self.session.has_dispatchable() && self.attendants.wake();
+        let mut chores = Chores::default();
+        if !waits && let Some(error) = turn.closed.take() {
+            self.lose(&mut turn, &error, &mut chores);
+        }
+        drop(turn);
+        chores.run();
+    }
+
     /// The part of a turn under the lock: whether there is more to receive, and the chores for when the lock is free.
     /// `most`: frames that it receives.
     pub(super) fn run(&self, turn: &mut Turn, receive: Receive, now: Time, most: usize) -> (bool, Chores) {
         let mut chores = Chores::default();
         // Whoever asked for a turn has left before this something that this turn sends.
         let asked = self.wanted.swap(false, Ordering::SeqCst);
+        if turn.closed.is_some() {
+            return (false, chores);
+        }
         turn.idle = false;
         let stopped = if receive == Receive::No {
             Stopped::Drained
@@ -133,8 +158,11 @@ impl Driver {
             }
             _ => chores.end.take(),
         };
-        if let Some(error) = end {
-            self.lose(turn, &error, &mut chores);
+        match end {
+            // The peer has closed in order, and what it has left behind is still to be done.
+            Some(error) if turn.leaves && self.session.has_dispatchable() => turn.closed = Some(error),
+            Some(error) => self.lose(turn, &error, &mut chores),
+            None => {}
         }
         if chores.ready
             && let Some(link) = &turn.link
@@ -172,6 +200,10 @@ impl Driver {
                     if let (Some((object, open)), Some(server)) = (chores.open.take(), &self.server) {
                         self.session.answer_open(object, &server.open(open));
                         wanted = true;
+                    }
+                    if let Some(error) = chores.end.take() {
+                        turn.leaves = true;
+                        break Stopped::Ended(error);
                     }
                 }
                 Ok(Received::WouldBlock) => break Stopped::Drained,

@@ -44,6 +44,8 @@ struct CallOut {
     id: u64,
     /// `None`: the caller has left.
     token: Option<u32>,
+    /// The caller has left without cancelling it.
+    detached: bool,
     deadline: Time,
     phase: Phase,
 }
@@ -145,7 +147,7 @@ impl CallsOut {
     pub(super) fn add(&mut self, call: NewCall) -> OutKey {
         let NewCall { token, object, method, body, deadline, cause } = call;
         let phase = Phase::Queued { object, method, cause, body };
-        let key = self.calls.insert(CallOut { id: 0, token: Some(token), deadline, phase });
+        let key = self.calls.insert(CallOut { id: 0, token: Some(token), detached: false, deadline, phase });
         let key = u32::try_from(key).expect("calls are bounded far below 2^32");
         self.queue.push_back(key);
         self.queued += 1;
@@ -257,7 +259,13 @@ impl CallsOut {
             self.detached = size;
         }
         call.token = None;
+        call.detached = true;
         Ok(())
+    }
+
+    /// Whether a call that nobody waits for has no verdict yet.
+    pub(super) fn has_detached(&self) -> bool {
+        self.calls.iter().any(|(_, call)| call.detached && !matches!(call.phase, Phase::Removed))
     }
 
     /// A verdict has come: the call's credit returns. `Some(None)`: its caller has left.

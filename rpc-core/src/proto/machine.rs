@@ -3,15 +3,16 @@
 use std::collections::VecDeque;
 
 use crate::error::{Code, Error, Fate};
-use crate::limits::{HANDSHAKE, MAX_FRAGMENT, MAX_OBJECTS, PING_AFTER};
+use crate::limits::{HANDSHAKE, PING_AFTER};
 use crate::proto::assembly::Lane;
 use crate::proto::calls_in::CallsIn;
 use crate::proto::calls_out::CallsOut;
 use crate::proto::liveness::{Circumstances, Liveness};
+use crate::proto::openings::Opening;
 use crate::proto::outbox::Outbox;
 use crate::proto::{Event, InKey, Left, NewCall, OutKey, Outgoing, Stage};
 use crate::time::Time;
-use crate::wire::{Answer, Flags, Head, Hello, Kind, Open, Opened, VERSION, encode_cancelled, encode_error};
+use crate::wire::{Answer, Flags, Head, Hello, Kind, VERSION, encode_cancelled, encode_error};
 
 /// Which side opened the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,12 +58,6 @@ pub(super) struct PeerLimits {
     pub(super) max_message: usize,
     pub(super) window: u32,
     pub(super) attended_always: bool,
-}
-
-/// A service that this side has opened at the peer.
-#[derive(Debug, Default)]
-pub(super) struct Opening {
-    pub(super) opened: Option<Opened>,
 }
 
 /// The state of one connection.
@@ -159,6 +154,11 @@ impl Machine {
         self.queued() > 0 && self.peer.as_ref().is_some_and(|it| !self.calls_out.wants_to_send(it.window))
     }
 
+    /// Whether a detached call has no verdict yet.
+    pub fn has_detached(&self) -> bool {
+        self.calls_out.has_detached()
+    }
+
     /// Calls of the peer that have no verdict.
     pub fn serving(&self) -> usize {
         self.calls_in.len()
@@ -176,38 +176,6 @@ impl Machine {
 
     fn wants_to_call(&self) -> bool {
         !self.closing && self.peer.as_ref().is_some_and(|peer| self.calls_out.wants_to_send(peer.window))
-    }
-
-    /// Opens a service at the peer; its number. Calls of it may follow at once.
-    ///
-    /// # Errors
-    /// `ResourceExhausted` if too many are open, `TooLarge` if its table does not fit in a frame; `NotSent`.
-    pub fn open<'a>(
-        &mut self,
-        service: &str,
-        methods: impl ExactSizeIterator<Item = (&'a str, u64)>,
-    ) -> Result<u32, Error> {
-        if self.openings.len() >= MAX_OBJECTS {
-            let text = format!("{MAX_OBJECTS} services are open on this connection");
-            return Err(Error::new(Code::ResourceExhausted, Fate::NotSent, text));
-        }
-        let payload = Open::encode(service, methods);
-        if payload.len() > MAX_FRAGMENT {
-            let text = format!(
-                "the method table of {service} takes {} bytes, the limit is {MAX_FRAGMENT}",
-                payload.len()
-            );
-            return Err(Error::new(Code::TooLarge, Fate::NotSent, text));
-        }
-        self.openings.push(Opening::default());
-        let object = u32::try_from(self.openings.len()).expect("bounded by MAX_OBJECTS");
-        self.outbox.push_control(Head { object, ..Head::new(Kind::Open, 0) }, payload);
-        Ok(object)
-    }
-
-    /// Answers an [`Event::Open`].
-    pub fn answer_open(&mut self, object: u32, opened: &Opened) {
-        self.outbox.push_control(Head { object, ..Head::new(Kind::Opened, 0) }, opened.encode());
     }
 
     /// Starts a call.

@@ -1,0 +1,46 @@
+//! The services that this side opens at the peer, and the answers to those that the peer opens.
+
+use crate::error::{Code, Error, Fate};
+use crate::limits::{MAX_FRAGMENT, MAX_OBJECTS};
+use crate::proto::Machine;
+use crate::wire::{Head, Kind, Open, Opened};
+
+/// A service that this side has opened at the peer.
+#[derive(Debug, Default)]
+pub(super) struct Opening {
+    pub(super) opened: Option<Opened>,
+}
+
+impl Machine {
+    /// Opens a service at the peer; its number. Calls of it may follow at once.
+    ///
+    /// # Errors
+    /// `ResourceExhausted` if too many are open, `TooLarge` if its table does not fit in a frame; `NotSent`.
+    pub fn open<'a>(
+        &mut self,
+        service: &str,
+        methods: impl ExactSizeIterator<Item = (&'a str, u64)>,
+    ) -> Result<u32, Error> {
+        if self.openings.len() >= MAX_OBJECTS {
+            let text = format!("{MAX_OBJECTS} services are open on this connection");
+            return Err(Error::new(Code::ResourceExhausted, Fate::NotSent, text));
+        }
+        let payload = Open::encode(service, methods);
+        if payload.len() > MAX_FRAGMENT {
+            let text = format!(
+                "the method table of {service} takes {} bytes, the limit is {MAX_FRAGMENT}",
+                payload.len()
+            );
+            return Err(Error::new(Code::TooLarge, Fate::NotSent, text));
+        }
+        self.openings.push(Opening::default());
+        let object = u32::try_from(self.openings.len()).expect("bounded by MAX_OBJECTS");
+        self.outbox.push_control(Head { object, ..Head::new(Kind::Open, 0) }, payload);
+        Ok(object)
+    }
+
+    /// Answers an [`Event::Open`].
+    pub fn answer_open(&mut self, object: u32, opened: &Opened) {
+        self.outbox.push_control(Head { object, ..Head::new(Kind::Opened, 0) }, opened.encode());
+    }
+}
