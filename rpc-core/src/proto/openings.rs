@@ -39,7 +39,7 @@ impl Machine {
         Ok(object)
     }
 
-    /// Answers an [`Event::Open`].
+    /// Answers an [`Event::Open`](crate::proto::Event::Open).
     pub fn answer_open(&mut self, object: u32, opened: &Opened) {
         self.outbox.push_control(Head { object, ..Head::new(Kind::Opened, 0) }, opened.encode());
     }
