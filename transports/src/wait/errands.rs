@@ -63,6 +63,8 @@ pub(super) struct Shared {
     inbox: Mutex<Inbox>,
     /// The thread is about to sleep or sleeps: ring.
     sleeping: AtomicBool,
+    /// There is something in the inbox: a look without its lock.
+    filled: AtomicBool,
 }
 
 #[derive(Default)]
@@ -91,6 +93,8 @@ impl Shared {
             bell: Bell::new()?,
             inbox: Mutex::new(Inbox { errands: VecDeque::from([first]), ..Inbox::default() }),
             sleeping: AtomicBool::new(false),
+            // The first errand lies there already.
+            filled: AtomicBool::new(true),
         }))
     }
 
@@ -111,6 +115,7 @@ impl Shared {
             return Err(errand);
         }
         inbox.errands.push_back(errand);
+        self.filled.store(true, Ordering::SeqCst);
         drop(inbox);
         self.ring();
         Ok(())
@@ -137,9 +142,12 @@ impl Shared {
     /// Takes what has come; `true`: nothing had, and from now on whoever brings something rings.
     pub(super) fn take(&self, errands: &mut VecDeque<Errand>, woken: &mut Vec<Key>) -> bool {
         self.sleeping.store(true, Ordering::SeqCst);
-        let mut inbox = self.lock();
-        errands.append(&mut inbox.errands);
-        woken.append(&mut inbox.woken);
+        if self.filled.load(Ordering::SeqCst) {
+            let mut inbox = self.lock();
+            errands.append(&mut inbox.errands);
+            woken.append(&mut inbox.woken);
+            self.filled.store(false, Ordering::SeqCst);
+        }
         let quiet = errands.is_empty() && woken.is_empty();
         if !quiet {
             self.sleeping.store(false, Ordering::SeqCst);
@@ -189,6 +197,7 @@ impl Wake for KeyWaker {
             return;
         }
         inbox.woken.push(self.key);
+        self.shared.filled.store(true, Ordering::SeqCst);
         drop(inbox);
         self.shared.ring();
     }

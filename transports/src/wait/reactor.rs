@@ -99,19 +99,10 @@ impl Loop {
     pub(super) fn run(&mut self) {
         let mut events = Vec::with_capacity(BATCH);
         while !self.stopped {
-            let (mut errands, mut woken) =
-                (std::mem::take(&mut self.errands), std::mem::take(&mut self.woken));
-            let quiet = self.shared.take(&mut errands, &mut woken);
-            for errand in errands.drain(..) {
-                self.carry_out(errand);
+            let quiet = self.shared.take(&mut self.errands, &mut self.woken);
+            if !quiet {
+                self.serve();
             }
-            for key in woken.drain(..) {
-                self.wake(key);
-            }
-            // The lists are used again; what has been put on them meanwhile stays.
-            errands.append(&mut self.errands);
-            woken.append(&mut self.woken);
-            (self.errands, self.woken) = (errands, woken);
             let quiet = quiet && self.woken.is_empty();
             if quiet && self.is_done() {
                 break;
@@ -133,6 +124,21 @@ impl Loop {
             drop(door.listener);
             door.arrivals.closed();
         }
+    }
+
+    /// Does what others have asked for.
+    fn serve(&mut self) {
+        let (mut errands, mut woken) = (std::mem::take(&mut self.errands), std::mem::take(&mut self.woken));
+        for errand in errands.drain(..) {
+            self.carry_out(errand);
+        }
+        for key in woken.drain(..) {
+            self.wake(key);
+        }
+        // The lists are used again; what has been put on them meanwhile stays.
+        errands.append(&mut self.errands);
+        woken.append(&mut self.woken);
+        (self.errands, self.woken) = (errands, woken);
     }
 
     fn is_done(&self) -> bool {
