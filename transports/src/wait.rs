@@ -82,6 +82,10 @@ impl Host for Local {
         now()
     }
 
+    fn lately(&self) -> Time {
+        crate::sys::clock::lately()
+    }
+
     fn runs_beside(&self, peer: Option<u32>) -> bool {
         let allowed = |process| sched_getaffinity(process).ok();
         let Some(ours) = allowed(None) else { return true };

@@ -50,6 +50,11 @@ pub trait Host: Send + Sync {
     /// The monotonic clock.
     fn now(&self) -> Time;
 
+    /// The same clock, some milliseconds late at most, where that is good enough and costs less.
+    fn lately(&self) -> Time {
+        self.now()
+    }
+
     /// Whether this process and that one may run at the same time, on different processors.
     fn runs_beside(&self, peer: Option<u32>) -> bool;
 

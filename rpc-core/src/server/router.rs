@@ -127,7 +127,7 @@ impl Router {
         };
         let run = Run::new(Serving { driver: Arc::clone(driver), key, deadline }, Some(permit));
         service.dispatch(Request { run, method, body: Body::new(codec, body, self.budget) });
-        let end = driver.host().now();
+        let end = driver.host().lately().max(now);
         let held = end.since(now);
         if held > HANDLER_HOLD {
             let descriptor = service.descriptor();
