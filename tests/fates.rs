@@ -189,10 +189,10 @@ fn from_environment(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
-/// `FARCALL_KILL_SECONDS`: how long, 9 by default. `FARCALL_SEED`: another course of events.
+/// `FARCALL_KILL_SECONDS`: how long, 4 by default. `FARCALL_SEED`: another course of events.
 #[test]
 fn no_fate_contradicts_the_journal_of_a_server_that_was_killed() {
-    let seconds = from_environment("FARCALL_KILL_SECONDS", 9);
+    let seconds = from_environment("FARCALL_KILL_SECONDS", 4);
     let _dog = watch(seconds * 2 + 40);
     alone("no_fate_contradicts_the_journal_of_a_server_that_was_killed", || {
         let _dog = watch(seconds * 2 + 30);
