@@ -8,8 +8,9 @@ use farcall_core::{Code, Error};
 use rustix::io::Errno;
 use rustix::net::{bind, listen};
 
+use super::UnixStream;
 use super::claim::Claim;
-use super::{Place, UnixStream, is_trusted, socket};
+use super::place::{Place, is_trusted, socket};
 use crate::arrivals::{Arrivals, BACKLOG};
 use crate::refusal::refused;
 use crate::sys::peer::credentials;
