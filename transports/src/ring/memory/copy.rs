@@ -10,13 +10,50 @@ pub(super) use words::{load, store};
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod machine {
-    //! By the processor's own moves.
+    //! By the processor's own moves: sixteen, eight or four bytes at a time, of which the last may overlap the one before.
 
     use std::arch::asm;
-    use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_storeu_si128};
+    use std::arch::x86_64::__m128i;
 
     /// Bytes from which the processor's string move is worth its start.
-    const STRING: usize = 256;
+    const STRING: usize = 384;
+
+    /// How many bytes a move takes.
+    trait Moved: Copy {
+        /// # Safety
+        /// So many bytes of shared memory are there.
+        unsafe fn store(self, to: *mut u8);
+        /// # Safety
+        /// So many bytes of shared memory are there.
+        unsafe fn load(from: *const u8) -> Self;
+    }
+
+    macro_rules! moved {
+        ($type:ty, $class:ident, $store:literal, $load:literal) => {
+            impl Moved for $type {
+                #[inline(always)]
+                unsafe fn store(self, to: *mut u8) {
+                    // SAFETY: the caller's promise; no alignment is asked for, and nothing else is touched.
+                    unsafe { asm!($store, in(reg) to, in($class) self, options(nostack, preserves_flags)) };
+                }
+
+                #[inline(always)]
+                unsafe fn load(from: *const u8) -> Self {
+                    let value: $type;
+                    // SAFETY: the caller's promise; no alignment is asked for, and nothing is written but the register.
+                    unsafe {
+                        asm!($load, out($class) value, in(reg) from, options(nostack, preserves_flags, readonly))
+                    };
+                    value
+                }
+            }
+        };
+    }
+
+    moved!(__m128i, xmm_reg, "movups [{}], {}", "movups {}, [{}]");
+    moved!(u64, reg, "mov [{}], {}", "mov {}, [{}]");
+    moved!(u32, reg, "mov [{}], {:e}", "mov {:e}, [{}]");
+    moved!(u8, reg_byte, "mov [{}], {}", "mov {}, [{}]");
 
     /// Writes `len` bytes to shared memory.
     ///
@@ -24,79 +61,81 @@ mod machine {
     /// `to` is shared memory of `len` bytes, `from` private memory of `len` bytes.
     #[inline]
     pub(in super::super) unsafe fn store(to: *mut u8, from: *const u8, len: usize) {
-        if len >= STRING {
-            // SAFETY: the caller's promise.
-            unsafe { string(to, from, len) };
-        } else if len >= 16 {
-            let mut at = 0;
-            while at < len {
-                // The last move overlaps the one before it.
-                let here = at.min(len - 16);
-                // SAFETY: `here + 16 <= len`.
-                let from = unsafe { from.add(here) };
-                // SAFETY: as above.
-                let to = unsafe { to.add(here) };
-                // SAFETY: private memory, of which sixteen bytes are there; no alignment is asked for.
-                let value: __m128i = unsafe { _mm_loadu_si128(from.cast()) };
-                // SAFETY: sixteen bytes are there, and only assembly touches them.
-                unsafe {
-                    asm!("movups [{}], {}", in(reg) to, in(xmm_reg) value, options(nostack, preserves_flags))
-                };
-                at += 16;
-            }
-        } else {
-            for at in 0..len {
-                // SAFETY: `at < len`.
-                let value = unsafe { from.add(at).read() };
-                // SAFETY: `at < len`.
-                let to = unsafe { to.add(at) };
-                // SAFETY: the byte is there, and only assembly touches it.
-                unsafe {
-                    asm!("mov byte ptr [{}], {}", in(reg) to, in(reg_byte) value, options(nostack, preserves_flags))
-                };
-            }
+        let size = size_of_moves(len);
+        // SAFETY: the caller's promise, and no move is larger than `len`.
+        match size {
+            16 => unsafe { store_by::<__m128i>(to, from, len) },
+            8 => unsafe { store_by::<u64>(to, from, len) },
+            4 => unsafe { store_by::<u32>(to, from, len) },
+            1 => unsafe { store_by::<u8>(to, from, len) },
+            _ => unsafe { string(to, from, len) },
         }
     }
 
-    /// Reads `len` bytes of shared memory.
+    /// Reads `len` bytes of shared memory; where moves overlap the second reading counts.
     ///
     /// # Safety
     /// `from` is shared memory of `len` bytes, `to` private memory of `len` bytes.
     #[inline]
     pub(in super::super) unsafe fn load(from: *const u8, to: *mut u8, len: usize) {
-        if len >= STRING {
-            // SAFETY: the caller's promise.
-            unsafe { string(to, from, len) };
-        } else if len >= 16 {
-            let mut at = 0;
-            while at < len {
-                // The last move overlaps the one before it: some bytes are read twice, and the second reading counts.
-                let here = at.min(len - 16);
-                // SAFETY: `here + 16 <= len`.
-                let from = unsafe { from.add(here) };
-                // SAFETY: as above.
-                let to = unsafe { to.add(here) };
-                let value: __m128i;
-                // SAFETY: sixteen bytes are there, and only assembly touches them.
-                unsafe {
-                    asm!("movups {}, [{}]", out(xmm_reg) value, in(reg) from, options(nostack, preserves_flags, readonly))
-                };
-                // SAFETY: private memory, in which sixteen bytes have room; no alignment is asked for.
-                unsafe { _mm_storeu_si128(to.cast(), value) };
-                at += 16;
-            }
-        } else {
-            for at in 0..len {
-                // SAFETY: `at < len`.
-                let from = unsafe { from.add(at) };
-                let value: u8;
-                // SAFETY: the byte is there, and only assembly touches it.
-                unsafe {
-                    asm!("mov {}, byte ptr [{}]", out(reg_byte) value, in(reg) from, options(nostack, preserves_flags, readonly))
-                };
-                // SAFETY: `at < len`.
-                unsafe { to.add(at).write(value) };
-            }
+        let size = size_of_moves(len);
+        // SAFETY: the caller's promise, and no move is larger than `len`.
+        match size {
+            16 => unsafe { load_by::<__m128i>(from, to, len) },
+            8 => unsafe { load_by::<u64>(from, to, len) },
+            4 => unsafe { load_by::<u32>(from, to, len) },
+            1 => unsafe { load_by::<u8>(from, to, len) },
+            _ => unsafe { string(to, from, len) },
+        }
+    }
+
+    /// The largest moves of which one fits; 0 stands for the string move.
+    #[inline(always)]
+    fn size_of_moves(len: usize) -> usize {
+        match len {
+            STRING.. => 0,
+            16.. => 16,
+            8.. => 8,
+            4.. => 4,
+            _ => 1,
+        }
+    }
+
+    /// # Safety
+    /// As for [`store`], and `len` is 0 or no less than a move.
+    #[inline(always)]
+    unsafe fn store_by<T: Moved>(to: *mut u8, from: *const u8, len: usize) {
+        let mut at = 0;
+        while at < len {
+            let here = at.min(len - size_of::<T>());
+            // SAFETY: a whole move is there from `here` on.
+            let from = unsafe { from.add(here) };
+            // SAFETY: as above, and it is private memory.
+            let value = unsafe { from.cast::<T>().read_unaligned() };
+            // SAFETY: as above, in shared memory.
+            let to = unsafe { to.add(here) };
+            // SAFETY: as above.
+            unsafe { value.store(to) };
+            at += size_of::<T>();
+        }
+    }
+
+    /// # Safety
+    /// As for [`load`], and `len` is 0 or no less than a move.
+    #[inline(always)]
+    unsafe fn load_by<T: Moved>(from: *const u8, to: *mut u8, len: usize) {
+        let mut at = 0;
+        while at < len {
+            let here = at.min(len - size_of::<T>());
+            // SAFETY: a whole move is there from `here` on.
+            let from = unsafe { from.add(here) };
+            // SAFETY: as above, in shared memory.
+            let value = unsafe { T::load(from) };
+            // SAFETY: as above, in private memory.
+            let to = unsafe { to.add(here) };
+            // SAFETY: as above.
+            unsafe { to.cast::<T>().write_unaligned(value) };
+            at += size_of::<T>();
         }
     }
 
