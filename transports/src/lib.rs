@@ -36,6 +36,8 @@ mod mem;
 mod pipe;
 #[cfg(any(feature = "unix", feature = "tcp", feature = "pipe"))]
 mod refusal;
+#[cfg(any(feature = "shm", test))]
+mod ring;
 #[cfg(feature = "pipe")]
 mod single;
 #[cfg(feature = "pipe")]
