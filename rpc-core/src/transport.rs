@@ -57,6 +57,15 @@ pub trait Link: Send {
     /// This is what proves that a call was never sent, so it must not promise less than what is true at the peer.
     fn accepted(&self) -> u64;
 
+    /// How many of the frames that were accepted the peer has taken out of the link, counted from the first; the others
+    /// it has not seen and never will.
+    ///
+    /// **Implementers**: only where this can be proven, which takes that the peer is gone. **Callers** ask once the link is
+    /// lost.
+    fn taken(&mut self) -> Option<u64> {
+        None
+    }
+
     /// Whether a frame has arrived in part.
     fn is_mid_frame(&self) -> bool {
         false
@@ -65,7 +74,9 @@ pub trait Link: Send {
     /// What to wait on.
     fn readiness(&self) -> Readiness;
 
-    /// A descriptor that turns readable when the peer's process ends; known, if at all, once a frame has been received.
+    /// A descriptor that turns readable when the peer is gone: its process has ended, or on a wire whose
+    /// [`receive`](Link::receive) would not tell, it has let go of the link. Known, if at all, once a frame has been
+    /// received.
     #[cfg(unix)]
     fn life(&self) -> Option<Arc<OwnedFd>> {
         None
@@ -194,6 +205,9 @@ pub enum LinkFault {
     /// The peer broke a rule of this wire.
     #[error("{0}")]
     Broken(String),
+    /// This process is a forked child of the one that made the link.
+    #[error("the connection belongs to the process that this one was forked from; connect anew")]
+    Forked,
 }
 
 struct Escaped<'a>(&'a [u8]);
@@ -224,6 +238,10 @@ pub enum Readiness {
         /// Writable when there is room to send.
         write: Arc<OwnedFd>,
     },
+    /// A descriptor that turns readable at every kind of news, room to send among them, if the link is
+    /// [armed](Link::arm). It may stay readable until then.
+    #[cfg(unix)]
+    Bell(Arc<OwnedFd>),
     /// Something inside this process.
     Event(Arc<Event>),
 }
@@ -332,6 +350,8 @@ pub struct Peer {
     pub gid: Option<u32>,
     /// The peer's process, where the kernel knows it.
     pub pid: Option<u32>,
+    /// Why this wire was taken where the URL would have preferred another.
+    pub fallback: Option<String>,
 }
 
 impl Peer {
