@@ -8,5 +8,5 @@ mod names;
 mod visit;
 
 pub(crate) use callers::{Caller, Callers};
-pub(crate) use names::{Door, Doors};
+pub(crate) use names::Doors;
 pub(crate) use visit::{Granted, visit};

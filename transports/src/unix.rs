@@ -20,6 +20,10 @@ mod claim;
 mod listener;
 mod place;
 
+#[cfg(feature = "shm")]
+pub(crate) use claim::Claim;
+#[cfg(feature = "shm")]
+pub(crate) use listener::occupy;
 pub(crate) use place::{Place, connect_retrying, explain, is_trusted, socket};
 
 /// Reads for which the peer's pidfd is asked. It comes with the first, unless descriptors have run out just then.
@@ -64,7 +68,7 @@ impl Scheme for Unix {
 
 /// A connected socket.
 #[derive(Debug)]
-struct UnixStream {
+pub(crate) struct UnixStream {
     socket: Arc<OwnedFd>,
     peer: Peer,
     life: Option<Arc<OwnedFd>>,
@@ -75,10 +79,22 @@ struct UnixStream {
 impl UnixStream {
     fn new(socket: OwnedFd, who: Credentials, address: String) -> Self {
         let asks = if pidfd::ask(socket.as_fd()) { ASKED_READS } else { 0 };
-        let mut peer = Peer::on("unix");
-        peer.address = Some(address);
-        (peer.uid, peer.gid, peer.pid) = (Some(who.uid), Some(who.gid), who.pid);
-        UnixStream { socket: Arc::new(socket), peer, life: None, asks }
+        UnixStream { socket: Arc::new(socket), peer: peer(who, address), life: None, asks }
+    }
+
+    /// A socket over which the two sides have met and know each other, and agreed to go on: for this reason, although the
+    /// URL would have preferred something else.
+    #[cfg(feature = "shm")]
+    pub(crate) fn met(
+        socket: OwnedFd,
+        who: Credentials,
+        address: String,
+        life: Option<Arc<OwnedFd>>,
+        fallback: String,
+    ) -> Self {
+        let mut peer = peer(who, address);
+        peer.fallback = Some(fallback);
+        UnixStream { socket: Arc::new(socket), peer, life, asks: 0 }
     }
 
     fn read_asking(&mut self, buf: &mut [u8]) -> io::Result<usize> {
@@ -93,6 +109,13 @@ impl UnixStream {
         }
         Ok(read)
     }
+}
+
+fn peer(who: Credentials, address: String) -> Peer {
+    let mut peer = Peer::on("unix");
+    peer.address = Some(address);
+    (peer.uid, peer.gid, peer.pid) = (Some(who.uid), Some(who.gid), who.pid);
+    peer
 }
 
 impl ByteStream for UnixStream {

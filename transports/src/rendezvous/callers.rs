@@ -75,7 +75,7 @@ impl Callers {
         let clock = Alarm::new()?;
         let news = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         watch(&news, arrivals.fd(), DOOR)?;
-        watch(&news, &clock, CLOCK)?;
+        watch(&news, clock.fd(), CLOCK)?;
         Ok(Callers { arrivals, awaited: Slab::new(), clock, news: Arc::new(news) })
     }
 
@@ -135,7 +135,9 @@ impl Callers {
             eldest.map(|at| self.awaited.remove(at));
         }
         let entry = self.awaited.vacant_entry();
-        if watch(&self.news, &arrived.socket, entry.key() as u64 + AWAITED).is_ok() && self.clock.set(until).is_ok() {
+        if watch(&self.news, &arrived.socket, entry.key() as u64 + AWAITED).is_ok()
+            && self.clock.set(until).is_ok()
+        {
             entry.insert(arrived);
         }
         Ok(None)

@@ -58,7 +58,10 @@ impl Doors {
         Err(Error::new(
             Code::Unavailable,
             Fate::NotSent,
-            format!("{url}: there is no directory for names; serve a path, for example {}:/path", url.scheme()),
+            format!(
+                "{url}: there is no directory for names; serve a path, for example {}:/path",
+                url.scheme()
+            ),
         ))
     }
 
@@ -94,7 +97,10 @@ fn named(url: &Url) -> Result<Named<'_>, Error> {
     }
     let name = url.name()?;
     let wrong = |why: &str| {
-        Err(url.refuse(format!("`{name}` cannot be a name: {why}; write for example {}:calculator", url.scheme())))
+        Err(url.refuse(format!(
+            "`{name}` cannot be a name: {why}; write for example {}:calculator",
+            url.scheme()
+        )))
     };
     if name.starts_with('@') {
         return wrong("abstract names are for unix: only");
@@ -129,7 +135,9 @@ impl Directory {
     /// Makes it if it can be here. `false`: this system has no place for it.
     fn make(&self, url: &Url) -> Result<bool, Error> {
         let parent = self.path.parent().unwrap_or(Path::new("/"));
-        if self.parent_is_ours && !matches!(owner_and_mode(parent), Ok((owner, _)) if owner == geteuid().as_raw()) {
+        if self.parent_is_ours
+            && !matches!(owner_and_mode(parent), Ok((owner, _)) if owner == geteuid().as_raw())
+        {
             return Ok(false);
         }
         match mkdir(&self.path, Mode::RWXU) {
@@ -153,7 +161,9 @@ impl Directory {
             }
             Ok(_) => "belongs to another user; remove it",
             Err(Errno::NOENT | Errno::ACCESS) => return Ok(false),
-            Err(Errno::NOTDIR | Errno::LOOP) if self.parent_is_ours && !self.path.exists() => return Ok(false),
+            Err(Errno::NOTDIR | Errno::LOOP) if self.parent_is_ours && !self.path.exists() => {
+                return Ok(false);
+            }
             Err(Errno::NOTDIR | Errno::LOOP) => "is no directory; remove it",
             Err(errno) => return Err(refused(url, "looking at the directory for names", errno, &[])),
         };
@@ -185,7 +195,8 @@ mod tests {
         let user = root.path().join("run").join(geteuid().as_raw().to_string());
         fs::create_dir_all(user).unwrap();
         fs::create_dir(root.path().join("tmp")).unwrap();
-        let doors = |runtime: &str| Doors { runtime: root.path().join(runtime), temporary: root.path().join("tmp") };
+        let doors =
+            |runtime: &str| Doors { runtime: root.path().join(runtime), temporary: root.path().join("tmp") };
         let (with, without) = (doors("run"), doors("absent"));
         (root, with, without)
     }
@@ -217,7 +228,10 @@ mod tests {
         let (_root, with, _) = systems();
         let door = with.to_serve(&url("shm:/run/x%20y")).unwrap();
         assert_eq!((path(&door), &*door.address), (Path::new("/run/x y"), "/run/x%20y"));
-        assert_eq!(path(&with.to_visit(&url("local:./x")).unwrap()[0]), std::env::current_dir().unwrap().join("x"));
+        assert_eq!(
+            path(&with.to_visit(&url("local:./x")).unwrap()[0]),
+            std::env::current_dir().unwrap().join("x")
+        );
     }
 
     #[test]

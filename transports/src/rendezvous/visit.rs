@@ -90,7 +90,11 @@ fn silent(url: &Url, error: io::Error) -> Error {
 /// Whether the grant is one for this request.
 fn check(url: &Url, request: &Request, grant: &Grant, passed: usize, expected: usize) -> Result<(), Error> {
     let wrong = |what: String| {
-        Err(Error::new(Code::ProtocolViolation, Fate::NotSent, format!("{url}: the server's grant is refused: {what}")))
+        Err(Error::new(
+            Code::ProtocolViolation,
+            Fate::NotSent,
+            format!("{url}: the server's grant is refused: {what}"),
+        ))
     };
     if grant.nonce != request.nonce {
         return wrong("it answers another request".to_owned());
@@ -127,7 +131,8 @@ impl Fault {
     fn explain(self, url: &Url) -> Error {
         match self {
             Fault::Late => {
-                let text = format!("{url}: no answer within {HANDSHAKE:?}; is a Farcall server running there?");
+                let text =
+                    format!("{url}: no answer within {HANDSHAKE:?}; is a Farcall server running there?");
                 Error::new(Code::Unavailable, Fate::NotSent, text)
             }
             Fault::Closed(error) => silent(url, error),
@@ -171,7 +176,8 @@ fn receive(socket: &OwnedFd, until: Time) -> Result<Received, Fault> {
             return Err(Fault::Cut);
         }
     }
-    let (mut grant, text) = Grant::decode(&head).map_err(|malformed| Fault::Strange(malformed.to_string()))?;
+    let (mut grant, text) =
+        Grant::decode(&head).map_err(|malformed| Fault::Strange(malformed.to_string()))?;
     let mut reason = vec![0; text];
     let mut have = 0;
     while have < reason.len() {

@@ -70,7 +70,8 @@ impl Bell {
             Bell::Events { ours, .. } => read(&**ours, &mut [0; 8]).is_ok(),
             Bell::Socket(socket) => {
                 let mut rings = [0; RINGS];
-                let taken = rustix::io::retry_on_intr(|| recv(&**socket, &mut rings[..], RecvFlags::DONTWAIT));
+                let taken =
+                    rustix::io::retry_on_intr(|| recv(&**socket, &mut rings[..], RecvFlags::DONTWAIT));
                 // At its end the socket stays readable; that is told by the link's life.
                 !matches!(taken, Ok((0, _)) | Err(Errno::AGAIN))
             }
