@@ -167,16 +167,10 @@ impl Query {
         self.trust = trust;
     }
 
-    /// What is believed of the other side: of builder and URL, the more careful.
-    ///
-    /// # Errors
-    /// `InvalidConfig` if it was given twice or is none of the words.
+    /// What the builder says of the other side.
     #[cfg(feature = "shm")]
-    pub(crate) fn take_trust(&mut self) -> Result<Trust, Error> {
-        let words =
-            [("trusted", Trust::Trusted), ("same-user", Trust::SameUser), ("hostile", Trust::Hostile)];
-        let told = self.take_choice("trust", &words)?;
-        Ok(told.max(self.trust).unwrap_or_default())
+    pub(crate) fn trust(&self) -> Option<Trust> {
+        self.trust
     }
 
     /// Checks that every option that was given has been taken.
