@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use farcall_core::client::Policy;
 use farcall_core::codec::Codec;
+use farcall_core::driver::Waiting;
 use farcall_core::limits;
 use farcall_core::proto::{Config, Role, WhenFull};
 use farcall_core::{Error, Trust};
@@ -22,6 +23,7 @@ pub(super) struct Options {
     pub(super) codec: Option<Codec>,
     pub(super) decode_budget: Option<usize>,
     pub(super) trust: Option<Trust>,
+    pub(super) waiting: Option<Waiting>,
 }
 
 /// What the window may be.
@@ -75,10 +77,13 @@ impl Options {
         let decode_budget = query.take_bytes("decode_budget", BUDGETS)?;
         // Taken by the wires that act on it.
         query.set_trust(self.trust);
+        let waits = [("auto", Waiting::Auto), ("spin", Waiting::Spin), ("park", Waiting::Park)];
+        let waiting = query.take_choice("wait", &waits)?;
         Ok(Options {
             max_message: max_message.or(self.max_message),
             window: window.or(self.window),
             decode_budget: decode_budget.or(self.decode_budget),
+            waiting: waiting.or(self.waiting),
             ..self
         })
     }
