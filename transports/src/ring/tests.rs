@@ -1,6 +1,7 @@
 //! Tests of the ring.
 
 mod heap;
+mod model;
 mod traffic;
 
 use std::sync::Arc;
