@@ -52,7 +52,7 @@ pub trait Link: Send {
     /// A [`LinkFault`] ends the connection.
     fn receive(&mut self) -> Result<Received<'_>, LinkFault>;
 
-    /// Whether there is certainly nothing to receive, where that can be told without a system call.
+    /// Whether a turn would certainly find nothing to do, where that can be told without a system call.
     fn is_quiet(&self) -> bool {
         false
     }
@@ -90,10 +90,15 @@ pub trait Link: Send {
     /// "Somebody is about to sleep": the next news are signalled, once, to all who listen to the readiness. `false`: there
     /// are news already. Whoever sleeps again arms again.
     ///
-    /// It is not taken back: several may sleep at one link, and none of them can speak for the others.
+    /// It is not taken back by using the link: several may sleep at it, and none of them can speak for the others.
     fn arm(&mut self) -> bool {
         true
     }
+
+    /// "I look for news myself": until somebody arms again, none need be signalled.
+    ///
+    /// **Callers**: others may sleep at the link, who then hear of nothing; whoever disarms arms again before he goes away.
+    fn disarm(&mut self) {}
 
     /// What this wire can do.
     fn capabilities(&self) -> Capabilities;

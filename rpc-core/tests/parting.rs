@@ -168,7 +168,7 @@ impl Link for Left {
 struct Counting(Arc<AtomicU64>);
 
 impl Dispatch for Counting {
-    fn open(&self, _: Open) -> Opened {
+    fn open(&self, _: u32, _: Open) -> Opened {
         Opened { known: true, answers: vec![Answer::Served], text: String::new() }
     }
     fn dispatch(&self, driver: &Arc<Driver>, request: Request, now: Time) -> Time {
@@ -204,6 +204,7 @@ fn the_calls_of_a_peer_that_said_goodbye_and_died_are_made() {
         host: Arc::new(Nowhere),
         server: Some(Arc::new(Counting(Arc::clone(&served)))),
         home: Home::Attendants,
+        waiting: Waiting::Park,
         url: "left:".into(),
     });
     let attendance = driver.attend(2, Waker::noop().clone());

@@ -47,6 +47,8 @@ pub(crate) struct ShmLink {
     blocked: Option<usize>,
     /// Frames went through since somebody last listened for the bell.
     has_moved: bool,
+    /// The bell was rung before it was disarmed.
+    was_rung: bool,
     /// Rings in a row that brought nothing.
     vain: u32,
     /// The peer has said that nothing more will come.
@@ -75,6 +77,7 @@ impl ShmLink {
             is_published: false,
             blocked: None,
             has_moved: false,
+            was_rung: false,
             vain: 0,
             is_over: false,
         })
@@ -93,7 +96,7 @@ impl ShmLink {
     /// The bell is cleared only here, where a new announcement follows: others may sleep at it, who then are rung for again.
     /// It is cleared if it was rung, or if it was listened for before and nothing has come of it.
     fn listen(&mut self) {
-        let was_rung = self.ends.rest.awake();
+        let was_rung = std::mem::take(&mut self.was_rung) | self.ends.rest.awake();
         let has_moved = std::mem::take(&mut self.has_moved);
         if was_rung || !has_moved {
             let was_vain = self.bell.clear() && !has_moved && !self.ends.consumer.is_ready();
@@ -192,6 +195,14 @@ impl Link for ShmLink {
         }
     }
 
+    fn is_quiet(&self) -> bool {
+        // While a frame waits for room, each look is a turn.
+        !self.origin.is_elsewhere()
+            && self.blocked.is_none()
+            && self.vain <= IDLE_FRAMES
+            && !self.ends.consumer.is_ready()
+    }
+
     fn accepted(&self) -> u64 {
         self.ends.producer.pushed()
     }
@@ -215,6 +226,12 @@ impl Link for ShmLink {
         }
         self.listen();
         !self.ends.consumer.is_ready() && !self.has_room()
+    }
+
+    fn disarm(&mut self) {
+        if !self.origin.is_elsewhere() {
+            self.was_rung |= self.ends.rest.awake();
+        }
     }
 
     fn capabilities(&self) -> Capabilities {
