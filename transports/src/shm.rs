@@ -26,6 +26,9 @@ use link::{Parts, ShmLink};
 pub(crate) use listener::ShmListener;
 pub(crate) use mapping::is_possible;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) struct Shm;
 
 impl Scheme for Shm {
@@ -37,7 +40,7 @@ impl Scheme for Shm {
         let terms = Terms::of(url, query)?;
         query.finish()?;
         let granted = ask(url, &terms, Wish::Memory)?;
-        Ok(Box::new(adopt(granted)?))
+        Ok(Box::new(adopt(granted).map_err(|error| error.context(url))?))
     }
 
     fn listen(&self, url: &Url, query: &mut Query) -> Result<Box<dyn Listener>, Error> {
@@ -104,11 +107,16 @@ fn strange(url: &Url, what: &str) -> Error {
     Error::new(Code::ProtocolViolation, Fate::NotSent, text)
 }
 
-/// The connecting side's link, of what was granted. Nothing of the memory is touched before it has been checked.
+/// The connecting side's link, of what was granted.
 ///
 /// # Errors
 /// What was passed is refused, or a resource of this process is exhausted.
 pub(crate) fn adopt(granted: Granted) -> Result<ShmLink, Error> {
+    ShmLink::new(parts(granted)?)
+}
+
+/// What was granted, taken apart and checked. Nothing of the memory is touched before.
+fn parts(granted: Granted) -> Result<Parts, Error> {
     let Granted { socket, grant, descriptors, who, process, address } = granted;
     let refuse = |what: &str| {
         Error::new(Code::ProtocolViolation, Fate::NotSent, format!("the server's grant is refused: {what}"))
@@ -129,7 +137,7 @@ pub(crate) fn adopt(granted: Granted) -> Result<ShmLink, Error> {
         _ => return Err(refuse("a bell that it passes is none")),
     };
     let memory = mapping::adopt(&memory, layout)?;
-    ShmLink::new(Parts {
+    Ok(Parts {
         memory,
         layout,
         side: Side::Connector,

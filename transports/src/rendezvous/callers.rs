@@ -234,3 +234,125 @@ impl Awaited {
 fn watch(news: &OwnedFd, fd: impl AsFd, data: u64) -> rustix::io::Result<()> {
     epoll::add(news, fd, epoll::EventData::new_u64(data), epoll::EventFlags::IN)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use farcall_core::wire::rendezvous::{GRANT_SIZE, Wish};
+    use std::io::{Read, Write};
+    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    fn place() -> (tempfile::TempDir, PathBuf, Callers) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let listener = UnixListener::bind(&path).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        (directory, path, Callers::new(listener.into()).unwrap())
+    }
+
+    fn visitor(path: &PathBuf, says: &[u8]) -> UnixStream {
+        let mut stream = UnixStream::connect(path).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        stream.write_all(says).unwrap();
+        stream
+    }
+
+    fn request() -> Request {
+        Request { wish: Wish::Memory, trust: Trust::SameUser, max_ring: 1 << 20, nonce: [3; 16] }
+    }
+
+    fn is_quiet(callers: &mut Callers) -> bool {
+        callers.next().err().map(|error| error.kind()) == Some(io::ErrorKind::WouldBlock)
+    }
+
+    /// What somebody is told before the socket ends.
+    fn told(mut visitor: UnixStream) -> Vec<u8> {
+        let mut said = Vec::new();
+        // Words that were not read come back as a reset.
+        let _ = visitor.read_to_end(&mut said);
+        said
+    }
+
+    #[test]
+    fn a_request_in_drops_is_a_request() {
+        let (_directory, path, mut callers) = place();
+        let bytes = request().encode();
+        let mut visitor = visitor(&path, &bytes[..1]);
+        for byte in &bytes[1..] {
+            assert!(is_quiet(&mut callers));
+            visitor.write_all(&[*byte]).unwrap();
+        }
+        let caller = callers.next().unwrap();
+        assert_eq!(caller.request, request());
+        assert_eq!(caller.who.pid, Some(std::process::id()));
+        assert!(callers.awaited.is_empty() && is_quiet(&mut callers));
+    }
+
+    #[test]
+    fn strangers_are_dropped_and_a_stream_is_told_where_it_is() {
+        let (_directory, path, mut callers) = place();
+        let http = visitor(&path, b"GET / HTTP/1.1\r\n\r\n");
+        let gone = visitor(&path, b"\xFARM");
+        drop(gone);
+        let stream = visitor(&path, b"\xFARCALL\n\x01\x30\0\0\0");
+        assert!(is_quiet(&mut callers) && callers.awaited.is_empty());
+        assert_eq!(told(http), b"");
+        assert_eq!(told(stream), USE_ANOTHER_URL);
+    }
+
+    #[test]
+    fn another_version_is_answered_in_a_form_that_it_may_know() {
+        let (_directory, path, mut callers) = place();
+        let mut bytes = request().encode();
+        bytes[7] += 1;
+        let later = visitor(&path, &bytes);
+        assert!(is_quiet(&mut callers));
+        let said = told(later);
+        let (grant, text) = Grant::decode(said.first_chunk().unwrap()).unwrap();
+        assert_eq!((grant.answer, grant.nonce), (Answer::Refused(Code::Unsupported), [3; 16]));
+        assert!(text > 0 && said[GRANT_SIZE..].windows(7).any(|word| word == b"version"));
+    }
+
+    #[test]
+    fn the_silent_make_room_for_others_and_are_dropped_when_their_time_is_over() {
+        let (_directory, path, mut callers) = place();
+        let silent: Vec<_> = (0..MAX_AWAITED + 3).map(|_| visitor(&path, b"")).collect();
+        assert!(is_quiet(&mut callers));
+        assert_eq!(callers.awaited.len(), MAX_AWAITED);
+        let loud = visitor(&path, &request().encode());
+        assert_eq!(callers.next().unwrap().request, request());
+        for (_, awaited) in &mut callers.awaited {
+            awaited.until = Time::from_nanos(1);
+        }
+        callers.clock.set(Time::from_nanos(1)).unwrap();
+        assert!(is_quiet(&mut callers));
+        assert!(callers.awaited.is_empty());
+        for visitor in silent {
+            assert_eq!(told(visitor), b"");
+        }
+        drop(loud);
+    }
+
+    #[test]
+    fn a_request_with_descriptors_is_none() {
+        let (_directory, path, mut callers) = place();
+        let visitor = UnixStream::connect(&path).unwrap();
+        let (given, witness) = UnixStream::pair().unwrap();
+        let passed = [given.as_fd()];
+        let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = rustix::net::SendAncillaryBuffer::new(&mut space);
+        assert!(control.push(rustix::net::SendAncillaryMessage::ScmRights(&passed)));
+        let bytes = request().encode();
+        let parts = [io::IoSlice::new(&bytes)];
+        // Sent before the door is opened, so that the kernel does not refuse it by itself.
+        rustix::net::sendmsg(&visitor, &parts, &mut control, SendFlags::empty()).unwrap();
+        assert!(is_quiet(&mut callers) && callers.awaited.is_empty());
+        drop(given);
+        witness.set_read_timeout(Some(LIMIT)).unwrap();
+        assert_eq!(told(witness), b"");
+    }
+}
