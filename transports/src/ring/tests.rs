@@ -2,6 +2,7 @@
 
 mod crash;
 mod heap;
+mod hostile;
 mod mapped;
 #[cfg(not(miri))]
 mod model;
