@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use farcall_core::limits::MAX_FRAGMENT;
-use farcall_core::proto::{Config, Event, InKey, Machine, NewCall, OutKey, Role, Stage, WhenFull};
+use farcall_core::proto::{Config, Event, Handed, InKey, Machine, NewCall, OutKey, Role, Stage, WhenFull};
 use farcall_core::wire::{Answer, Hello, Open, Opened};
 use farcall_core::{Code, Error, Fate, Gone, Time};
 
@@ -86,7 +86,7 @@ impl Story {
 
     fn lose(&mut self) {
         self.over = true;
-        self.machine.handle_link_lost(&error(), 3);
+        self.machine.handle_link_lost(&error(), Handed::accepted(3));
         while let Some(event) = self.machine.poll_event() {
             if let Event::Verdict { token, .. } = event {
                 assert!(self.pending.remove(&token).is_some(), "a verdict for nobody");

@@ -270,7 +270,7 @@ impl Interest {
         match &self.readiness {
             Readiness::Event(event) => Some(event),
             #[cfg(unix)]
-            Readiness::Fd { .. } => None,
+            Readiness::Fd { .. } | Readiness::Bell(_) => None,
         }
     }
 }

@@ -101,6 +101,18 @@ pub const MAX_NAME: usize = 255;
 /// Bytes of a sentence in an error frame.
 pub const MAX_ERROR_TEXT: usize = 4 * 1024;
 
+/// Bytes of the sentence in a grant of the rendezvous, which goes in one piece with its descriptors.
+pub const MAX_REASON: usize = 448;
+
+/// Connections that a rendezvous has accepted and whose request has not come; the eldest makes room for another.
+pub const MAX_AWAITED: usize = 64;
+
+/// Bytes of one direction's ring in shared memory: the least holds a largest frame and some, the most keeps positions small.
+pub const RINGS: (usize, usize) = (128 * 1024, 1024 * 1024 * 1024);
+
+/// Bytes of one direction's ring unless `?ring=` says otherwise: it stays in a processor's cache.
+pub const DEFAULT_RING: usize = 256 * 1024;
+
 /// Depth to which values may be nested while they are decoded.
 pub const DECODE_DEPTH: u32 = 64;
 

@@ -10,7 +10,7 @@ use std::task::Waker;
 use crate::buffers;
 use crate::error::Error;
 use crate::limits::{SEND_BUDGET, SEND_HARD};
-use crate::proto::{Event, InKey, Machine, Outgoing, Stage, Verdict, Violation};
+use crate::proto::{Event, Handed, InKey, Machine, Outgoing, Stage, Verdict, Violation};
 use crate::time::Time;
 use crate::wire::Opened;
 
@@ -265,11 +265,11 @@ impl Session {
     }
 
     /// The link is gone: every call ends. Later calls find the session ended.
-    pub fn lose(&self, error: &Error, accepted: u64, chores: &mut Chores) {
+    pub fn lose(&self, error: &Error, handed: Handed, chores: &mut Chores) {
         let mut inner = self.lock();
         if inner.ended.is_none() {
             inner.ended = Some(error.clone());
-            inner.machine.handle_link_lost(error, accepted);
+            inner.machine.handle_link_lost(error, handed);
             inner.absorb_events(chores);
             inner.requests.clear();
             self.note_requests(&inner);

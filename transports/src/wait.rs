@@ -27,6 +27,8 @@ mod workers;
 #[cfg(feature = "tokio")]
 pub(crate) use clock::Pause;
 pub(crate) use errands::{Arrivals, Errand, Lifetime};
+#[cfg(feature = "shm")]
+pub(crate) use poll::Alarm;
 #[cfg(feature = "tokio")]
 pub(crate) use runtime::Runtime;
 pub(crate) use thread::Reactor;

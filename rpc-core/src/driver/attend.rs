@@ -104,10 +104,13 @@ impl Driver {
         self.attendants.has(place)
     }
 
-    /// The peer's process has ended: what it had sent still counts, then the session ends.
+    /// The peer's process has ended: what it had sent still counts, then the session ends. If it had said goodbye before, the
+    /// session ends once an attendant has dispatched what it left behind.
     pub fn peer_exited(self: &Arc<Self>) {
         self.turn(Receive::ToTheEnd, false);
-        self.end(&gone(Gone::Exited));
+        if !self.look(|turn| turn.is_parting()) {
+            self.end(&gone(Gone::Exited));
+        }
     }
 }
 

@@ -8,8 +8,13 @@ use crate::driver::wait::Post;
 use crate::driver::{Driver, Home, Wants};
 use crate::error::{Code, Error, Fate, Gone};
 use crate::limits::{FLUSH_EVERY, TURN_BYTES, TURN_FRAMES};
+<<<<<<< HEAD
 use crate::proto::Outgoing;
 use crate::session::{Chores, Rare};
+=======
+use crate::proto::{Handed, Outgoing};
+use crate::session::Chores;
+>>>>>>> w-shm
 use crate::time::Time;
 use crate::transport::{Link, LinkFault, OutFrame, Received, Sent};
 
@@ -72,6 +77,11 @@ pub(super) struct Standing {
 impl Turn {
     pub(super) fn wants(&self) -> Wants {
         Wants { read: !self.paused, write: self.blocked }
+    }
+
+    /// Whether the peer has said goodbye and left calls behind that are still to be dispatched.
+    pub(super) fn is_parting(&self) -> bool {
+        self.closed.is_some()
     }
 
     /// Arms the link for a sleep.
@@ -309,7 +319,8 @@ impl Driver {
     /// The link is gone, for this reason: everyone who waits is to be told.
     pub(super) fn lose(&self, turn: &mut Turn, error: &Error, chores: &mut Chores) {
         let accepted = turn.link.as_ref().map_or(0, |link| link.accepted());
-        self.session.lose(error, accepted, chores);
+        let taken = turn.link.as_mut().and_then(|link| link.taken());
+        self.session.lose(error, Handed { accepted, taken }, chores);
         turn.link = None;
         turn.post = None;
         turn.frame = None;
@@ -340,6 +351,7 @@ impl Driver {
                 Error::new(code, Fate::Unknown, text).with_source(error)
             }
             LinkFault::NotFarcall { .. } => Error::new(Code::ProtocolViolation, Fate::Unknown, text),
+            LinkFault::Forked => Error::new(Code::Forked, Fate::Unknown, text),
             LinkFault::Exited(_) => Error::new(Code::PeerGone(Gone::Exited), Fate::Unknown, text),
             _ => Error::new(Code::PeerGone(Gone::Poisoned), Fate::Unknown, text),
         }

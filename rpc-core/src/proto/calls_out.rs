@@ -323,9 +323,9 @@ impl CallsOut {
         expired
     }
 
-    /// Takes out calls that will have no verdict, with what is known of them. `accepted`: frames that have left whole.
-    /// `last`: the last number that the peer says it took.
-    pub(super) fn take_lost(&mut self, accepted: u64, last: u64, scope: Scope) -> Vec<(Option<u32>, Fate)> {
+    /// Takes out calls that will have no verdict, with what is known of them. `last`: the last number that the peer says it
+    /// took.
+    pub(super) fn take_lost(&mut self, handed: Handed, last: u64, scope: Scope) -> Vec<(Option<u32>, Fate)> {
         let mut lost = Vec::new();
         if scope == Scope::All {
             self.cutting = None;
@@ -334,7 +334,10 @@ impl CallsOut {
             (Phase::Queued { .. }, _) => Some(Fate::NotSent),
             (Phase::Removed, _) | (Phase::Sending, Scope::Untaken) => None,
             (Phase::Sending, Scope::All) => Some(Fate::NotSent),
-            (Phase::Sent { frame }, Scope::All) if *frame > accepted => Some(Fate::NotSent),
+            (Phase::Sent { frame }, Scope::All) if *frame > handed.accepted => Some(Fate::NotSent),
+            (Phase::Sent { frame }, Scope::All) if handed.taken.is_some_and(|taken| *frame > taken) => {
+                Some(Fate::NotExecuted)
+            }
             (Phase::Sent { .. }, _) if call.id > last => Some(Fate::NotExecuted),
             (Phase::Sent { .. }, Scope::All) => Some(Fate::Unknown),
             (Phase::Sent { .. }, Scope::Untaken) => None,
@@ -355,6 +358,22 @@ impl CallsOut {
         }
         self.tidy();
         lost
+    }
+}
+
+/// How far the frames came that were handed out on a link.
+#[derive(Clone, Copy, Debug)]
+pub struct Handed {
+    /// So many have left whole.
+    pub accepted: u64,
+    /// So many have been taken by a peer that takes no more; `None`: nobody knows.
+    pub taken: Option<u64>,
+}
+
+impl Handed {
+    /// So many have left whole; what the peer took of them is not known.
+    pub fn accepted(accepted: u64) -> Self {
+        Handed { accepted, taken: None }
     }
 }
 

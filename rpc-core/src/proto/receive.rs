@@ -5,7 +5,7 @@ use crate::limits::{CLOCK_TICK, MAX_DEADLINE, MAX_OBJECTS};
 use crate::proto::assembly::Gathered;
 use crate::proto::calls_out::Scope;
 use crate::proto::machine::PeerLimits;
-use crate::proto::{Event, Machine, Payload, Role, Stage, Verdict, Violation};
+use crate::proto::{Event, Handed, Machine, Payload, Role, Stage, Verdict, Violation};
 use crate::time::Time;
 use crate::wire::{
     Flags, Head, Hello, Kind, Open, Opened, Options, Parsed, VERSION, decode_cancelled, decode_error,
@@ -269,7 +269,7 @@ impl Machine {
         self.peer_last = last;
         let text = "the server is shutting down and takes no new calls";
         let error = Error::new(Code::Draining, Fate::NotSent, text);
-        self.lose(&error, 0, Scope::Untaken);
+        self.lose(&error, Handed::accepted(0), Scope::Untaken);
         Some(Event::Draining)
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use farcall_core::limits::PING_AFTER;
-use farcall_core::proto::{Config, Event, InKey, Machine, NewCall, OutKey, Role, WhenFull};
+use farcall_core::proto::{Config, Event, Handed, InKey, Machine, NewCall, OutKey, Role, WhenFull};
 use farcall_core::testkit::ScriptedStream;
 use farcall_core::transport::{Framed, Link, OutFrame, Received};
 use farcall_core::wire::{Answer, Flags, Head, Kind, Opened, Options, parse};
@@ -188,7 +188,10 @@ impl Actor {
 
     /// The link is lost: everything ends.
     pub(crate) fn end(mut self) -> Ending {
-        self.machine.handle_link_lost(&Error::new(Code::PeerGone(Gone::Hup), Fate::Unknown, "gone"), 0);
+        self.machine.handle_link_lost(
+            &Error::new(Code::PeerGone(Gone::Hup), Fate::Unknown, "gone"),
+            Handed::accepted(0),
+        );
         self.absorb();
         assert_eq!(self.machine.outstanding(), 0);
         assert!(!self.open.contains(&true), "a call without a verdict: {:?}", self.open);

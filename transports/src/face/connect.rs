@@ -16,7 +16,7 @@ use farcall_core::proto::{Machine, Role, WhenFull};
 use farcall_core::server::{Load, Router};
 use farcall_core::session::Session;
 use farcall_core::transport::Link;
-use farcall_core::{Code, Error, Fate, Gone, Service};
+use farcall_core::{Code, Error, Fate, Gone, Service, Trust};
 
 use super::options::Options;
 use crate::wait::{self, Home, Local, Workers};
@@ -112,6 +112,13 @@ impl<C> Connect<C> {
     /// The codec of arguments and results. `?codec=`, bincode by default.
     pub fn codec(mut self, codec: Codec) -> Self {
         self.options.codec = Some(codec);
+        self
+    }
+
+    /// What is believed of the other side, on wires where that changes something (`shm:`, `local:`). `?trust=`, `same-user`
+    /// by default; of URL, builder and the other side's word the most careful counts.
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.options.trust = Some(trust);
         self
     }
 
@@ -239,7 +246,11 @@ impl<C: Attach> Connect<C> {
     /// ```
     pub fn wait(self) -> Result<C, Error> {
         let (plan, mut query) = self.plan(false)?;
-        let link = plan.link(&mut query)?;
+        let link = if registry::may_block(&plan.url) {
+            wait::blocking(|| plan.link(&mut query))?
+        } else {
+            plan.link(&mut query)?
+        };
         let driver = plan.driver(link, Home::Client(Workers::new(DEFAULT_WORKERS)));
         let mut ready = None;
         let until = wait::now() + HANDSHAKE;

@@ -4,12 +4,12 @@ use std::fmt::Debug;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use farcall_core::Error;
 use farcall_core::client::Policy;
 use farcall_core::codec::Codec;
 use farcall_core::driver::Waiting;
 use farcall_core::limits;
 use farcall_core::proto::{Config, Role, WhenFull};
+use farcall_core::{Error, Trust};
 
 use crate::{Query, Url};
 
@@ -22,6 +22,7 @@ pub(super) struct Options {
     pub(super) full: Option<WhenFull>,
     pub(super) codec: Option<Codec>,
     pub(super) decode_budget: Option<usize>,
+    pub(super) trust: Option<Trust>,
     pub(super) waiting: Option<Waiting>,
 }
 
@@ -74,6 +75,8 @@ impl Options {
         let max_message = query.take_bytes("max_message", MESSAGES)?;
         let window = query.take_number("window", WINDOWS)?;
         let decode_budget = query.take_bytes("decode_budget", BUDGETS)?;
+        // Taken by the wires that act on it.
+        query.set_trust(self.trust);
         let waits = [("auto", Waiting::Auto), ("spin", Waiting::Spin), ("park", Waiting::Park)];
         let waiting = query.take_choice("wait", &waits)?;
         Ok(Options {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use farcall_core::driver::Waiting;
 use farcall_core::limits::DEFAULT_WORKERS;
-use farcall_core::{Error, Service};
+use farcall_core::{Error, Service, Trust};
 
 use super::handle::ServerHandle;
 use super::hosting::Hosting;
@@ -110,6 +110,13 @@ impl Server {
     /// How many calls of one connection are taken at once. `?window=`, 256 by default.
     pub fn window(mut self, calls: u32) -> Self {
         self.options.window = Some(calls);
+        self
+    }
+
+    /// What is believed of the other side, on wires where that changes something (`shm:`, `local:`). `?trust=`, `same-user`
+    /// by default; of URL, builder and the other side's word the most careful counts.
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.options.trust = Some(trust);
         self
     }
 

@@ -285,10 +285,17 @@ impl Loop {
             return Ok(());
         }
         let before = connection.registered.replace(wants.write);
-        let Readiness::Fd { read, write } = &connection.interest.readiness else { return Ok(()) };
         let data = epoll::EventData::new_u64(at as u64 * KINDS + LINK);
         // Edges: a turn goes on until would-block or comes again, so a link is not asked twice for the same news.
         let reads = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        let (read, write) = match &connection.interest.readiness {
+            Readiness::Fd { read, write } => (read, write),
+            // Room to send rings it too, and each ring is an edge.
+            Readiness::Bell(bell) if before.is_none() => {
+                return Ok(epoll::add(&self.epoll, bell, data, reads)?);
+            }
+            Readiness::Bell(_) | Readiness::Event(_) => return Ok(()),
+        };
         let writes = if wants.write { epoll::EventFlags::OUT } else { epoll::EventFlags::empty() };
         let writes = writes | epoll::EventFlags::ET;
         let tell = |fd: &OwnedFd, flags| match before {
@@ -314,12 +321,15 @@ impl Loop {
                     let _ = epoll::delete(&self.epoll, write.as_fd());
                 }
             }
+            Readiness::Bell(bell) if connection.registered.is_some() => {
+                let _ = epoll::delete(&self.epoll, bell.as_fd());
+            }
             Readiness::Event(event) => {
                 if let Some(ticket) = connection.ticket {
                     event.unsubscribe(ticket);
                 }
             }
-            Readiness::Fd { .. } => {}
+            Readiness::Fd { .. } | Readiness::Bell(_) => {}
         }
         if let (true, Some(life)) = (connection.life, &connection.interest.life) {
             let _ = epoll::delete(&self.epoll, life.as_fd());

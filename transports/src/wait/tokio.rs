@@ -103,13 +103,22 @@ fn is_driving() -> bool {
 /// The link's descriptors as the runtime watches them.
 enum Fds {
     Both(AsyncFd<Fd>),
-    Two { read: AsyncFd<Fd>, write: AsyncFd<Fd> },
+    Two {
+        read: AsyncFd<Fd>,
+        write: AsyncFd<Fd>,
+    },
+    /// Rung for every kind of news.
+    Bell(AsyncFd<Fd>),
     Event,
 }
 
 impl Fds {
     fn new(interest: &Interest) -> std::io::Result<Self> {
-        let Readiness::Fd { read, write } = &interest.readiness else { return Ok(Fds::Event) };
+        let (read, write) = match &interest.readiness {
+            Readiness::Fd { read, write } => (read, write),
+            Readiness::Bell(bell) => return Ok(Fds::Bell(watch(bell, Direction::READABLE)?)),
+            Readiness::Event(_) => return Ok(Fds::Event),
+        };
         if Arc::ptr_eq(read, write) {
             return Ok(Fds::Both(watch(read, Direction::READABLE | Direction::WRITABLE)?));
         }
@@ -118,7 +127,7 @@ impl Fds {
 
     fn reader(&self) -> Option<&AsyncFd<Fd>> {
         match self {
-            Fds::Both(fd) | Fds::Two { read: fd, .. } => Some(fd),
+            Fds::Both(fd) | Fds::Two { read: fd, .. } | Fds::Bell(fd) => Some(fd),
             Fds::Event => None,
         }
     }
@@ -126,7 +135,7 @@ impl Fds {
     fn writer(&self) -> Option<&AsyncFd<Fd>> {
         match self {
             Fds::Both(fd) | Fds::Two { write: fd, .. } => Some(fd),
-            Fds::Event => None,
+            Fds::Bell(_) | Fds::Event => None,
         }
     }
 }
@@ -262,7 +271,9 @@ impl Future for ConnectionTask {
             if this.poll_life(cx) {
                 this.life = None;
                 Arc::clone(this.attendance.driver()).peer_exited();
-                return Poll::Ready(());
+                // What a peer that has said goodbye left behind is still to be done.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             if !signalled && !unheard {
                 return Poll::Pending;
@@ -321,7 +332,9 @@ pub(crate) enum ListenerWatch {
 impl ListenerWatch {
     pub(crate) fn new(readiness: &Readiness) -> std::io::Result<Self> {
         Ok(match readiness {
-            Readiness::Fd { read, .. } => ListenerWatch::Fd(watch(read, Direction::READABLE)?),
+            Readiness::Fd { read, .. } | Readiness::Bell(read) => {
+                ListenerWatch::Fd(watch(read, Direction::READABLE)?)
+            }
             Readiness::Event(event) => ListenerWatch::Event(Arc::clone(event), None),
         })
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::end::{Asked, End, Ended, Start};
 use crate::error::{Code, Error, Fate, Gone};
 use crate::limits::{SEND_BUDGET, TURN_FRAMES};
-use crate::proto::{Config, Event, InKey, Left, Machine, NewCall, OutKey, Outgoing, Stage, Verdict};
+use crate::proto::{Config, Event, Handed, InKey, Left, Machine, NewCall, OutKey, Outgoing, Stage, Verdict};
 use crate::session::Outcome;
 use crate::testkit::ScriptedStream;
 use crate::time::Time;
@@ -136,7 +136,7 @@ impl Bare {
 
     fn lose(&mut self, error: Error) {
         let accepted = self.link.as_ref().map_or(0, |link| link.accepted());
-        self.machine.handle_link_lost(&error, accepted);
+        self.machine.handle_link_lost(&error, Handed::accepted(accepted));
         self.absorb_events();
         self.requests.clear();
         self.frame = None;
