@@ -12,10 +12,18 @@ pub(crate) enum Name {
     ProbeNs,
     /// Median call less that probe.
     OverProbeNs,
+    /// Median call of the limit, measured right after the case.
+    LimitNs,
+    /// Median call over that limit.
+    TimesLimit,
     /// One `poll` of a call.
     PollP50Ns,
     /// One `poll` of a call.
     PollP99Ns,
+    /// One `poll` of a call that has been sent: the first poll is left out.
+    WaitingPollP50Ns,
+    /// One `poll` of a call that has been sent: the first poll is left out.
+    WaitingPollP99Ns,
     /// What the busy task got done, as a part of what it gets done alone.
     BusyShare,
     /// How long the connection rested.
@@ -32,6 +40,13 @@ pub(crate) enum Name {
     ClientRssPerConnection,
     /// Memory that each further connection made the server hold.
     ServerRssPerConnection,
+}
+
+impl Name {
+    /// Whether the value is a part or a multiple of something; all others are whole.
+    pub(crate) const fn is_ratio(self) -> bool {
+        matches!(self, Self::TimesLimit | Self::BusyShare)
+    }
 }
 
 /// Values by name.

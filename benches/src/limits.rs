@@ -55,6 +55,19 @@ pub(crate) fn reference(case: Case) -> Option<Case> {
     })
 }
 
+/// The raw case that is measured right after that one, not only once a round: its limit or, for many calls, the probe.
+///
+/// The host moves the cores: from one second to the next a line travels five times as far, which calls that are awake on
+/// two cores feel more than anything of their own.
+pub(crate) fn beside(case: Case) -> Option<Case> {
+    let feels = case.subject == Subject::Farcall && case.placement == Placement::Two && is_awake(case);
+    match case.outstanding {
+        _ if !feels => None,
+        1 => reference(case),
+        _ => (case.wire == Wire::Shm && !case.op.is_special()).then_some(PROBE),
+    }
+}
+
 fn of_shared_memory(case: Case) -> Case {
     match (case.op, is_awake(case), case.placement) {
         (Op::Echo, ..) => ring(case.placement, case.bytes),
@@ -107,5 +120,17 @@ mod tests {
         }
         assert_eq!(reference(PROBE), None);
         assert_eq!(reference("farcall/shm/await/auto/one/polite/32/1".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn calls_that_are_awake_on_two_cores_have_their_limit_beside_them() {
+        let beside = |label: &str| beside(label.parse().unwrap()).map(|case| case.to_string());
+        let ring = "ring/shm/wait/spin/two/echo/65536/1";
+        assert_eq!(beside("farcall/shm/wait/auto/two/echo/65536/1").as_deref(), Some(ring));
+        assert_eq!(beside("farcall/shm/wait/auto/two/echo/64/64"), Some(PROBE.to_string()));
+        assert_eq!(beside("farcall/shm/wait/park/two/null/32/1"), None);
+        assert_eq!(beside("farcall/unix/await/auto/one/null/32/1"), None);
+        assert_eq!(beside("farcall/shm/await/auto/two/polite/32/1"), None);
+        assert_eq!(beside(ring), None);
     }
 }

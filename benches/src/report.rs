@@ -28,7 +28,7 @@ struct Line {
     p99_ns: u64,
     calls_per_s: u64,
     cpu_ns_per_call: u64,
-    /// What only some cases look at: whole numbers, but for shares.
+    /// What only some cases look at.
     #[serde(flatten)]
     further: Map<String, Value>,
 }
@@ -54,7 +54,7 @@ impl Line {
 }
 
 fn value((name, found): (&Name, &f64)) -> serde_json::Result<(String, Value)> {
-    let number = if *name == Name::BusyShare {
+    let number = if name.is_ratio() {
         Number::from_f64((found * 1e3).round() / 1e3)
     } else {
         Some(Number::from(found.round() as i64))
@@ -94,19 +94,20 @@ impl Report {
         out.flush()
     }
 
-    /// The limit of that case, if this run measured it.
-    fn limit(&self, case: Case) -> Option<&(Case, Sample)> {
+    /// How many times its limit a case takes, if this run measured that.
+    ///
+    /// By the median call, and by the limit beside it where there is one; of several calls together by the time per call.
+    fn times(&self, case: Case, sample: &Sample) -> Option<f64> {
+        if let Some(times) = sample.further.get(&Name::TimesLimit) {
+            return Some(*times);
+        }
         let limit = reference(case)?;
-        self.medians.iter().find(|(other, _)| *other == limit)
-    }
-}
-
-/// How many times its limit a case takes: by its median alone, or by the time per call of several together.
-fn times(case: Case, sample: &Sample, limit: &Sample) -> f64 {
-    if case.outstanding == 1 {
-        sample.p50_ns as f64 / limit.p50_ns as f64
-    } else {
-        limit.calls_per_s / sample.calls_per_s
+        let (_, limit) = self.medians.iter().find(|(other, _)| *other == limit)?;
+        Some(if case.outstanding == 1 {
+            sample.p50_ns as f64 / limit.p50_ns as f64
+        } else {
+            limit.calls_per_s / sample.calls_per_s
+        })
     }
 }
 

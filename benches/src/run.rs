@@ -5,16 +5,19 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::case::{Case, Op, Placement};
+use crate::case::{Case, Op};
 use crate::effort::Effort;
 use crate::further::Name;
-use crate::limits::{PROBE, reference};
+use crate::limits::{PROBE, beside, reference};
 use crate::measure::Sample;
 use crate::order::Shuffler;
 use crate::peer::{Part, Peer, Role};
 
 /// How long a measurement may take beyond its slice and warm-up before its processes are killed.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// The shortest measurement of a limit right after its case.
+const SHORTEST_BESIDE: Duration = Duration::from_millis(10);
 
 /// What all rounds found out about one case.
 #[derive(Debug)]
@@ -66,12 +69,16 @@ pub(crate) fn run(
 
 fn once(case: Case, slice: Duration, directory: &Path) -> io::Result<Sample> {
     let mut sample = finished(client(case, slice, directory)?, slice)?;
-    // The host moves the cores between one second and the next, by as much as such a case may cost.
-    if case.placement == Placement::Two && case.outstanding == 1 && reference(case) == Some(PROBE) {
-        let slice = slice / 4;
-        let probe = finished(client(PROBE, slice, directory)?, slice)?;
-        let over = sample.p50_ns as f64 - probe.p50_ns as f64;
-        sample.further.extend([(Name::ProbeNs, probe.p50_ns as f64), (Name::OverProbeNs, over)]);
+    if let Some(raw) = beside(case) {
+        let slice = (slice / 4).max(SHORTEST_BESIDE);
+        let limit = finished(client(raw, slice, directory)?, slice)?.p50_ns as f64;
+        let found = sample.p50_ns as f64;
+        if raw == PROBE {
+            sample.further.extend([(Name::ProbeNs, limit), (Name::OverProbeNs, found - limit)]);
+        }
+        if reference(case) == Some(raw) {
+            sample.further.extend([(Name::LimitNs, limit), (Name::TimesLimit, found / limit)]);
+        }
     }
     Ok(sample)
 }

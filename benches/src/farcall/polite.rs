@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::hint::black_box;
 use std::io;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::case::Case;
@@ -27,10 +27,10 @@ pub(super) fn call(case: Case, url: &str, slice: Duration) -> io::Result<Sample>
     };
     let work = Work::calibrated();
     let alone = runtime.block_on(async { tokio::spawn(work.repeated(slice / 2)).await }).map_err(failed)?;
-    let polls = Arc::new(Mutex::new(Tally::new()));
+    let polls = Arc::new(Mutex::new(Polls::new()));
     let mut beside = 0.0;
     let mut sample = measure(server, slice, |length, tally| {
-        *locked(&polls) = Tally::new();
+        *locked(&polls) = Polls::new();
         let (client, polls) = (client.clone(), polls.clone());
         let calling = async move {
             let mut calls = Tally::new();
@@ -47,27 +47,50 @@ pub(super) fn call(case: Case, url: &str, slice: Duration) -> io::Result<Sample>
     })?;
     let polls = locked(&polls);
     sample.further.extend([
-        (Name::PollP50Ns, polls.quantile(0.5) as f64),
-        (Name::PollP99Ns, polls.quantile(0.99) as f64),
+        (Name::PollP50Ns, polls.all.quantile(0.5) as f64),
+        (Name::PollP99Ns, polls.all.quantile(0.99) as f64),
+        (Name::WaitingPollP50Ns, polls.waiting.quantile(0.5) as f64),
+        (Name::WaitingPollP99Ns, polls.waiting.quantile(0.99) as f64),
         (Name::BusyShare, beside / alone),
     ]);
     Ok(sample)
 }
 
-/// The same future; how long each of its polls took is tallied.
-async fn timed<F: Future>(future: F, polls: &Mutex<Tally>) -> F::Output {
+/// How long single polls of calls took.
+#[derive(Debug)]
+struct Polls {
+    all: Tally,
+    /// Without the first poll of each call, which sends it: on one core the server may run before that returns.
+    waiting: Tally,
+}
+
+impl Polls {
+    fn new() -> Self {
+        Self { all: Tally::new(), waiting: Tally::new() }
+    }
+}
+
+/// The same future; its polls are tallied.
+async fn timed<F: Future>(future: F, polls: &Mutex<Polls>) -> F::Output {
     let mut future = pin!(future);
+    let mut is_sent = false;
     poll_fn(|context| {
         let before = Instant::now();
         let polled = future.as_mut().poll(context);
-        locked(polls).record(before.elapsed());
+        let took = before.elapsed();
+        let mut polls = locked(polls);
+        polls.all.record(took);
+        if is_sent {
+            polls.waiting.record(took);
+        }
+        is_sent = true;
         polled
     })
     .await
 }
 
-fn locked(tally: &Mutex<Tally>) -> std::sync::MutexGuard<'_, Tally> {
-    tally.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked(polls: &Mutex<Polls>) -> MutexGuard<'_, Polls> {
+    polls.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Work of a fixed amount, so that time without the processor is time lost.

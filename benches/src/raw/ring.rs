@@ -15,8 +15,8 @@ use super::turns::Turns;
 
 /// Bytes of each ring; Farcall's default for a direction.
 const CAPACITY: usize = 256 << 10;
-/// The most that is written before the other side hears of it.
-const PIECE: usize = 64 << 10;
+/// The most that is written before the other side hears of it: longer pieces leave it waiting, shorter ones cost more.
+const PIECE: usize = 32 << 10;
 /// Two lines of indices, then the bytes.
 const RING: usize = 2 * LINE + CAPACITY;
 

@@ -4,11 +4,11 @@ use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{Report, times};
+use super::Report;
 use crate::bars;
 use crate::case::{Case, Op};
 use crate::further::Name;
-use crate::limits::PROBE;
+use crate::limits::{PROBE, reference};
 use crate::measure::Sample;
 
 impl Report {
@@ -29,49 +29,59 @@ impl Report {
 
     fn write_cases(&self, out: &mut impl Write) -> io::Result<()> {
         let headers =
-            ["case", "p50 µs", "p99 µs", "calls/s", "CPU µs/call", "× limit", "− probe ns", "limit"];
+            ["case", "p50 µs", "p99 µs", "calls/s", "CPU µs/call", "× limit", "probe ns", "− probe", "limit"];
         let cases = self.medians.iter().filter(|(case, _)| *case != PROBE && !case.op.is_special());
         write_table(out, headers, cases.map(|(case, sample)| self.row(*case, sample)))?;
         writeln!(
             out,
             "medians over the rounds; `× limit`: p50 over the p50 of the limit, or, with several calls outstanding, \
-             time per call over time per call; `− probe`: p50 less a cache line's travel measured right after it"
+             time per call over time per call; `probe`: a cache line's travel right after the case; `− probe`: p50 less that"
         )
     }
 
-    pub(super) fn row(&self, case: Case, sample: &Sample) -> [String; 8] {
-        let (ratio, limit) = match self.limit(case) {
-            Some((limit, _)) if *limit == case => (String::from("1.00"), String::from("itself")),
-            Some((limit, found)) => (
-                format!("{:.2}", times(case, sample, found)),
-                [limit.subject.word(), limit.wire.word(), limit.style.word(), limit.waiting.word()].join("/"),
-            ),
-            None => (String::from("–"), String::from("–")),
+    pub(super) fn row(&self, case: Case, sample: &Sample) -> [String; 9] {
+        let limit = match reference(case) {
+            Some(limit) if limit == case => String::from("itself"),
+            Some(limit) => {
+                [limit.subject.word(), limit.wire.word(), limit.style.word(), limit.waiting.word()].join("/")
+            }
+            None => dash(),
         };
-        let over = sample.further.get(&Name::OverProbeNs);
+        let further = |name| sample.further.get(&name).copied();
         [
             case.to_string(),
             micros(sample.p50_ns as f64),
             micros(sample.p99_ns as f64),
             format!("{:.0}", sample.calls_per_s),
             micros(sample.cpu_ns_per_call),
-            ratio,
-            over.map_or_else(|| String::from("–"), |over| format!("{over:.0}")),
+            self.times(case, sample).map_or_else(dash, |times| format!("{times:.2}")),
+            further(Name::ProbeNs).map_or_else(dash, |probe| format!("{probe:.0}")),
+            further(Name::OverProbeNs).map_or_else(dash, |over| format!("{over:.0}")),
             limit,
         ]
     }
 
     fn write_polite(&self, out: &mut impl Write) -> io::Result<()> {
-        let headers = ["beside a busy task", "poll p50 µs", "poll p99 µs", "busy task keeps", "calls/s"];
+        let headers = [
+            "beside a busy task",
+            "poll p50 µs",
+            "poll p99 µs",
+            "waiting poll p50 µs",
+            "waiting poll p99 µs",
+            "busy task keeps",
+            "calls/s",
+        ];
         let rows = self.special(Op::Polite, |sample| {
             [
                 further(sample, Name::PollP50Ns, micros),
                 further(sample, Name::PollP99Ns, micros),
+                further(sample, Name::WaitingPollP50Ns, micros),
+                further(sample, Name::WaitingPollP99Ns, micros),
                 further(sample, Name::BusyShare, |share| format!("{:.0} %", share * 1e2)),
                 format!("{:.0}", sample.calls_per_s),
             ]
         });
-        write_table(out, headers, rows.map(|(case, [a, b, c, d])| [case, a, b, c, d]))
+        write_table(out, headers, rows.map(|(case, [a, b, c, d, e, f])| [case, a, b, c, d, e, f]))
     }
 
     fn write_idle(&self, out: &mut impl Write) -> io::Result<()> {
@@ -115,8 +125,7 @@ impl Report {
 
     fn write_bars(&self, out: &mut impl Write) -> io::Result<()> {
         let rows = self.medians.iter().filter_map(|(case, sample)| {
-            let times = self.limit(*case).map(|(_, limit)| times(*case, sample, limit));
-            let verdict = bars::bar(*case)?.judge(sample, times)?;
+            let verdict = bars::bar(*case)?.judge(sample, self.times(*case, sample))?;
             let word = if verdict.holds { "yes" } else { "no" };
             Some([case.to_string(), verdict.found, verdict.must, word.to_owned()])
         });
@@ -143,7 +152,11 @@ fn write_table<const N: usize>(
 }
 
 fn further(sample: &Sample, name: Name, written: impl Fn(f64) -> String) -> String {
-    sample.further.get(&name).map_or_else(|| String::from("–"), |value| written(*value))
+    sample.further.get(&name).map_or_else(dash, |value| written(*value))
+}
+
+fn dash() -> String {
+    String::from("–")
 }
 
 fn micros(ns: f64) -> String {
