@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use farcall_core::limits::MAX_FRAGMENT;
@@ -39,7 +39,6 @@ struct Story {
     sent: Vec<u64>,
     requests: Vec<InKey>,
     running: Vec<InKey>,
-    frames: VecDeque<farcall_core::proto::Outgoing>,
     over: bool,
 }
 
@@ -98,8 +97,7 @@ impl Story {
     }
 
     fn transmit(&mut self) {
-        self.machine.poll_transmit(self.now, 1 << 20, &mut self.frames);
-        for frame in self.frames.drain(..) {
+        while let Some(frame) = self.machine.poll_transmit(self.now) {
             assert!(frame.body().len() <= MAX_FRAGMENT, "a fragment is too large");
             let head = frame.head.as_slice();
             if head[0] == 4 {
@@ -215,7 +213,6 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         sent: Vec::new(),
         requests: Vec::new(),
         running: Vec::new(),
-        frames: VecDeque::new(),
         over: false,
     };
     if setup & 8 == 0 {

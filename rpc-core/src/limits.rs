@@ -41,6 +41,10 @@ pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 /// The longest deadline that a header may carry; longer ones are cut to it.
 pub const MAX_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How late the cheap clock may be, and so by how much a call's deadline of a second and more may be late: a tick of a
+/// kernel that ticks 100 times a second.
+pub const CLOCK_TICK: Duration = Duration::from_millis(10);
+
 /// Time within which a message once begun must go on.
 pub const FRAME_PROGRESS: Duration = Duration::from_secs(30);
 
@@ -62,6 +66,12 @@ pub const SEND_HARD: usize = 32 * 1024 * 1024;
 
 /// Bytes of detached calls that may wait for credit.
 pub const DETACHED_QUEUE: usize = 4 * 1024 * 1024;
+
+/// How long a polite wait pauses: longer than an answer over shared memory takes, shorter than anybody would miss.
+pub const PAUSE: Duration = Duration::from_micros(1);
+
+/// How long a polite wait looks again before it sleeps: about what sleep and wake-up cost.
+pub const LOOK_AGAIN: Duration = Duration::from_micros(20);
 
 /// Frames that a turn handles before it gives way to others.
 pub const TURN_FRAMES: usize = 64;

@@ -52,6 +52,11 @@ pub trait Link: Send {
     /// A [`LinkFault`] ends the connection.
     fn receive(&mut self) -> Result<Received<'_>, LinkFault>;
 
+    /// Whether there is certainly nothing to receive, where that can be told without a system call.
+    fn is_quiet(&self) -> bool {
+        false
+    }
+
     /// How many frames kernel or ring have accepted to their last byte, counted from the first.
     ///
     /// This is what proves that a call was never sent, so it must not promise less than what is true at the peer.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use farcall_core::driver::{Driver, Home, Host, Parts, Receive, Sleeper, Task};
+use farcall_core::driver::{Driver, Home, Host, Parts, Receive, Sleeper, Task, Waiting};
 use farcall_core::proto::{Config, Machine, Role, WhenFull};
 use farcall_core::session::Session;
 use farcall_core::testkit::Watchdog;
@@ -28,9 +28,15 @@ impl Host for Nowhere {
     fn now(&self) -> Time {
         Time::from_nanos(1)
     }
-    fn runs_beside(&self, _: Option<u32>) -> bool {
+    fn processors(&self, _: Option<u32>) -> usize {
+        1
+    }
+
+    fn begin_pause(&self, _: usize) -> bool {
         false
     }
+
+    fn end_pause(&self) {}
     fn block(&self, wait: &mut dyn FnMut()) -> Result<(), Error> {
         wait();
         Ok(())
@@ -107,6 +113,7 @@ fn a_goodbye_that_finds_the_turn_taken_leaves_before_the_end() {
         host: Arc::new(Nowhere),
         server: None,
         home: Home::Attendants,
+        waiting: Waiting::Park,
         url: "slow:".into(),
     });
     let busy = Arc::clone(&driver);

@@ -114,6 +114,7 @@ impl Session {
             Ok(key) => {
                 inner.waiters.slots.insert(Waiter { key, settled: None, waker });
                 let sooner = inner.armed.is_none_or(|armed| deadline < armed);
+                self.note_due(&inner);
                 Ok(Started {
                     token,
                     alone,

@@ -73,7 +73,7 @@ fn a_lost_link_tells_each_call_what_is_known_of_it() {
     assert_eq!(lone.says().len(), 3);
     lone.try_call(3, vec![0; 150_000], Time::NEVER).unwrap();
     lone.calls(4);
-    lone.machine.poll_transmit(lone.now, 1, &mut std::collections::VecDeque::new());
+    lone.machine.poll_transmit(lone.now).unwrap();
     lone.machine.handle_link_lost(&lost(), 4);
     assert_eq!(
         fates(&lone.events()),

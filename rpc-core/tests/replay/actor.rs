@@ -1,6 +1,5 @@
 //! One side of the recorded conversation: it does the same whoever speaks to it.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use farcall_core::limits::PING_AFTER;
@@ -104,9 +103,7 @@ impl Actor {
     }
 
     pub(crate) fn flush(&mut self) {
-        let mut frames = VecDeque::new();
-        self.machine.poll_transmit(self.now, usize::MAX, &mut frames);
-        for frame in &frames {
+        while let Some(frame) = self.machine.poll_transmit(self.now) {
             let parsed = parse(frame.head.as_slice()).expect("own frames are well formed");
             let cut = matches!((parsed.head.kind, parsed.head.method), (Kind::Call, 1) | (Kind::Reply, _));
             if cut && frame.body().len() > 8 {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use farcall_core::client::{Attach, Connection};
 use farcall_core::codec::Codec;
-use farcall_core::driver::{self, Driver, Parts};
+use farcall_core::driver::{self, Driver, Parts, Waiting};
 use farcall_core::limits::{DEFAULT_WORKERS, HANDSHAKE};
 use farcall_core::proto::{Machine, Role, WhenFull};
 use farcall_core::server::{Load, Router};
@@ -122,6 +122,12 @@ impl<C> Connect<C> {
         self
     }
 
+    /// How the connection waits: `?wait=auto|spin|park`, [`Waiting::Auto`] by default.
+    pub fn waiting(mut self, waiting: Waiting) -> Self {
+        self.options.waiting = Some(waiting);
+        self
+    }
+
     /// Serves `service` to the peer on the same connection, so that its handlers can call back.
     ///
     /// ```
@@ -188,6 +194,7 @@ impl Plan {
             host: Local::host(home),
             server: Some(Arc::new(router)),
             home: dispatch,
+            waiting: self.options.waiting.unwrap_or_default(),
             url: self.url.to_string(),
         })
     }

@@ -5,6 +5,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use farcall_core::driver::Waiting;
 use farcall_core::limits::DEFAULT_WORKERS;
 use farcall_core::{Error, Service};
 
@@ -116,6 +117,12 @@ impl Server {
     /// and 64 MiB.
     pub fn decode_budget(mut self, bytes: usize) -> Self {
         self.options.decode_budget = Some(bytes);
+        self
+    }
+
+    /// How connections wait for more once something has come. `?wait=auto|spin|park`, [`Waiting::Auto`] by default.
+    pub fn waiting(mut self, waiting: Waiting) -> Self {
+        self.options.waiting = Some(waiting);
         self
     }
 

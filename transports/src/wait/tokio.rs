@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
-use farcall_core::driver::{Attendance, Driver, Interest, Pumped, Wants};
+use farcall_core::driver::{Attendance, Driver, Interest, Moment, Patience, Pumped, Wants, Worked};
 use farcall_core::transport::Readiness;
 use farcall_core::{Code, Error, Fate};
 use tokio::io::Interest as Direction;
@@ -42,6 +42,7 @@ impl Runtime {
             ticket: None,
             life: None,
             sleep,
+            patience: None,
             settled: false,
         };
         self.spawn(task);
@@ -130,6 +131,9 @@ impl Fds {
     }
 }
 
+/// So often one poll may find something before others are polled.
+const FINDS: u32 = 4;
+
 /// Watches one connection on one runtime. If the runtime ends, its drop wakes everyone who waits.
 struct ConnectionTask {
     interest: Interest,
@@ -139,6 +143,8 @@ struct ConnectionTask {
     ticket: Option<(usize, Waker)>,
     life: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     sleep: Sleep,
+    /// What is left of it while the task looks again.
+    patience: Option<Patience>,
     /// The peer has said hello, so its pidfd, if any, is known.
     settled: bool,
     /// Dropped after what holds descriptors.
@@ -168,6 +174,47 @@ impl ConnectionTask {
     }
 }
 
+impl ConnectionTask {
+    /// Looks again for a moment, if something has come just now. `true`: the task has woken itself and is to be polled
+    /// again, after the others that are ready.
+    fn look_again(&mut self, worked: Worked, waker: &Waker) -> bool {
+        if worked.again {
+            waker.wake_by_ref();
+            return true;
+        }
+        let before = self.patience.take();
+        let Some(mut patience) = (if worked.busy { self.attendance.patience(true) } else { before }) else {
+            return false;
+        };
+        let host = Arc::clone(self.attendance.driver().host());
+        let mut found = 0;
+        let again = loop {
+            match patience.moment(&*host) {
+                Moment::Passed if self.attendance.glance() => {
+                    found += 1;
+                    patience.renew();
+                    if found == FINDS || !self.attendance.is_lively() {
+                        break true;
+                    }
+                }
+                Moment::Passed => {}
+                Moment::GiveWay => {
+                    patience.rest(&*host);
+                    host.give_way();
+                    break true;
+                }
+                Moment::Over => break false,
+            }
+        };
+        patience.rest(&*host);
+        if again {
+            self.patience = Some(patience);
+            waker.wake_by_ref();
+        }
+        again
+    }
+}
+
 impl Future for ConnectionTask {
     type Output = ();
 
@@ -175,25 +222,26 @@ impl Future for ConnectionTask {
         let this = &mut *self;
         this.attendance.set_waker(cx.waker());
         this.subscribe(cx.waker());
+        let worked = this.attendance.work();
+        if this.look_again(worked, cx.waker()) {
+            return Poll::Pending;
+        }
         let mut wants = Wants { read: true, write: this.attendance.driver().wants().write };
-        let mut first = true;
         loop {
             let readable = this.fds.reader().map_or(Poll::Pending, |fd| fd.poll_read_ready(cx));
             let writable = match this.fds.writer() {
                 Some(fd) if wants.write => fd.poll_write_ready(cx),
                 _ => Poll::Pending,
             };
-            if !first && readable.is_pending() && writable.is_pending() {
-                return Poll::Pending;
-            }
-            first = false;
-            let Pumped { again, ended, wants: now_wants, until } = this.attendance.pump();
+            let signalled = readable.is_ready() || writable.is_ready();
+            let worked = if signalled { this.attendance.work() } else { Worked::NOTHING };
+            let Pumped { again, ended, wants: now_wants, until } = this.attendance.stand();
             if ended {
                 return Poll::Ready(());
             }
             // What was seen before the turn is cleared after it; news that came meanwhile stay.
             if let Poll::Ready(Ok(mut guard)) = readable
-                && !again
+                && !worked.again
             {
                 guard.clear_ready();
             }
@@ -202,11 +250,12 @@ impl Future for ConnectionTask {
             {
                 guard.clear_ready();
             }
+            let unheard = now_wants.write && !wants.write;
             wants = now_wants;
             if let Some(until) = until {
                 this.sleep.set(until, cx.waker());
             }
-            if again {
+            if again || worked.again {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -214,6 +263,9 @@ impl Future for ConnectionTask {
                 this.life = None;
                 Arc::clone(this.attendance.driver()).peer_exited();
                 return Poll::Ready(());
+            }
+            if !signalled && !unheard {
+                return Poll::Pending;
             }
         }
     }
