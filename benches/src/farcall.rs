@@ -47,20 +47,15 @@ impl Echo for Answers {
     }
 }
 
-/// Whether `?wait=` is an option of this build.
-static KNOWS_WAITING: LazyLock<bool> = LazyLock::new(|| {
-    ::farcall::serve("mem:farcall-bench?wait=auto", EchoServer::new(Answers)).wait().is_ok()
-});
-
 /// Whether `shm:` is a wire of this build.
 static KNOWS_SHM: LazyLock<bool> = LazyLock::new(|| {
     let nobody = ::farcall::connect::<EchoClient>("shm:/nonexistent/farcall-bench").wait();
     nobody.is_err_and(|error| error.code() != Code::InvalidConfig)
 });
 
-/// Whether this build of the library has the wire and the policy.
+/// Whether this build of the library has the wire.
 pub(crate) fn accepts(case: Case) -> bool {
-    (case.waiting == Waiting::Park || *KNOWS_WAITING) && (case.wire != Wire::Shm || *KNOWS_SHM)
+    case.wire != Wire::Shm || *KNOWS_SHM
 }
 
 /// The client of a Farcall case; of an idle one, the slice is its rest.
@@ -104,11 +99,8 @@ fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
-/// The query that chooses the waiting policy; a build without the option parks.
+/// The query that chooses the waiting policy.
 fn policy(waiting: Waiting, url: &str) -> String {
-    if !*KNOWS_WAITING {
-        return String::new();
-    }
     format!("{}wait={}", if url.contains('?') { '&' } else { '?' }, waiting.word())
 }
 
@@ -193,8 +185,7 @@ mod tests {
 
     #[test]
     fn policy_joins_the_query_that_is_there() {
-        for (url, joined) in [("unix:/a", "?wait=auto"), ("exec:/a?arg=b", "&wait=auto")] {
-            assert_eq!(policy(Waiting::Auto, url), if *KNOWS_WAITING { joined } else { "" });
-        }
+        assert_eq!(policy(Waiting::Auto, "unix:/a"), "?wait=auto");
+        assert_eq!(policy(Waiting::Auto, "exec:/a?arg=b"), "&wait=auto");
     }
 }

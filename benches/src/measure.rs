@@ -53,6 +53,11 @@ impl Tally {
         self.latencies.saturating_record_n(each, u64::from(calls));
     }
 
+    /// Whether nothing has been counted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.latencies.is_empty()
+    }
+
     /// The latency that this part of the calls did not exceed, in nanoseconds.
     pub(crate) fn quantile(&self, part: f64) -> u64 {
         self.latencies.value_at_quantile(part)

@@ -2,6 +2,7 @@
 
 mod tables;
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -115,13 +116,13 @@ fn median_sample(samples: &[Sample]) -> Option<Sample> {
     let of = |field: fn(&Sample) -> f64| median(samples.iter().map(field).collect());
     let further =
         |name: Name| median(samples.iter().filter_map(|one| one.further.get(&name).copied()).collect());
-    let names = samples.first()?.further.keys();
+    let names: BTreeSet<Name> = samples.iter().flat_map(|sample| sample.further.keys().copied()).collect();
     Some(Sample {
         p50_ns: of(|sample| sample.p50_ns as f64)? as u64,
         p99_ns: of(|sample| sample.p99_ns as f64)? as u64,
         calls_per_s: of(|sample| sample.calls_per_s)?,
         cpu_ns_per_call: of(|sample| sample.cpu_ns_per_call)?,
-        further: names.filter_map(|&name| Some((name, further(name)?))).collect::<Further>(),
+        further: names.into_iter().filter_map(|name| Some((name, further(name)?))).collect::<Further>(),
     })
 }
 

@@ -16,9 +16,6 @@ use crate::peer::{Part, Peer, Role};
 /// How long a measurement may take beyond its slice and warm-up before its processes are killed.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// The shortest measurement of a limit right after its case.
-const SHORTEST_BESIDE: Duration = Duration::from_millis(10);
-
 /// What all rounds found out about one case.
 #[derive(Debug)]
 pub(crate) struct Outcome {
@@ -70,7 +67,7 @@ pub(crate) fn run(
 fn once(case: Case, slice: Duration, directory: &Path) -> io::Result<Sample> {
     let mut sample = finished(client(case, slice, directory)?, slice)?;
     if let Some(raw) = beside(case) {
-        let slice = (slice / 4).max(SHORTEST_BESIDE);
+        let slice = slice / 2;
         let limit = finished(client(raw, slice, directory)?, slice)?.p50_ns as f64;
         let found = sample.p50_ns as f64;
         if raw == PROBE {

@@ -49,10 +49,14 @@ pub(super) fn call(case: Case, url: &str, slice: Duration) -> io::Result<Sample>
     sample.further.extend([
         (Name::PollP50Ns, polls.all.quantile(0.5) as f64),
         (Name::PollP99Ns, polls.all.quantile(0.99) as f64),
-        (Name::WaitingPollP50Ns, polls.waiting.quantile(0.5) as f64),
-        (Name::WaitingPollP99Ns, polls.waiting.quantile(0.99) as f64),
         (Name::BusyShare, beside / alone),
     ]);
+    if !polls.waiting.is_empty() {
+        sample.further.extend([
+            (Name::WaitingPollP50Ns, polls.waiting.quantile(0.5) as f64),
+            (Name::WaitingPollP99Ns, polls.waiting.quantile(0.99) as f64),
+        ]);
+    }
     Ok(sample)
 }
 
@@ -60,7 +64,8 @@ pub(super) fn call(case: Case, url: &str, slice: Duration) -> io::Result<Sample>
 #[derive(Debug)]
 struct Polls {
     all: Tally,
-    /// Without the first poll of each call, which sends it: on one core the server may run before that returns.
+    /// Without the first poll of each call, which sends it: on one core the server may run before that returns. None where
+    /// every call ends in its first poll.
     waiting: Tally,
 }
 
