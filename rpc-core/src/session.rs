@@ -23,7 +23,7 @@ mod waiters;
 
 use bench::Bench;
 pub use bench::Seat;
-pub use chores::Chores;
+pub use chores::{Chores, Rare};
 pub use incoming::{Outcome, Request};
 use requests::Requests;
 use running::Running;
@@ -61,6 +61,8 @@ pub struct Session {
     inner: Mutex<Inner>,
     /// Whether requests wait, for those who only want to know that.
     requested: AtomicBool,
+    /// Somebody dispatches.
+    claimed: AtomicBool,
     /// Nothing is due before this, for those who only want to know that; in nanoseconds.
     due: AtomicU64,
     /// Frames received, for those who want to know whether there were any.
@@ -102,6 +104,7 @@ impl Session {
                 asked: false,
             }),
             requested: AtomicBool::new(false),
+            claimed: AtomicBool::new(false),
             due: AtomicU64::new(0),
             heard: AtomicU32::new(0),
         }
@@ -402,18 +405,20 @@ impl Inner {
                 }
                 self.requests.push(Request { key, object, method, deadline, cause, body });
             }
-            Event::Open { object, open } => chores.open = Some((object, open)),
+            Event::Open { object, open } => chores.rare().open = Some((object, open)),
             Event::Stop(key) => {
                 if let Some(waker) = self.running.forget(key) {
                     chores.wake(waker);
                 }
             }
             Event::Ready => {
-                chores.ready = true;
+                chores.rare().ready = true;
                 chores.wake_all(&mut self.watchers);
             }
             Event::Draining => {}
-            Event::Closed(error) => chores.end = chores.end.take().or(Some(error)),
+            Event::Closed(error) => {
+                chores.rare().end.get_or_insert(error);
+            }
         }
     }
 }

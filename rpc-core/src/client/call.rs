@@ -75,7 +75,14 @@ pub fn call<T, E, A: Encodings>(
         Ok(()) => State::Encoded(buf),
         Err(error) => State::Refused(error.into_error(Fate::NotSent)),
     };
-    Call { core: core.clone(), method, deadline: core.connection.policy().deadline, decode, state, patience: None }
+    Call {
+        core: core.clone(),
+        method,
+        deadline: core.connection.policy().deadline,
+        decode,
+        state,
+        patience: None,
+    }
 }
 
 impl<T, E> fmt::Debug for Call<T, E> {
@@ -207,11 +214,8 @@ impl<T, E: From<Error>> Call<T, E> {
         let mut result = None;
         let blocked = driver.host().block(&mut || {
             let polite = driver.is_polite();
-            let started = if polite {
-                self.start(None)
-            } else {
-                with_thread_waker(|waker| self.start(Some(waker)))
-            };
+            let started =
+                if polite { self.start(None) } else { with_thread_waker(|waker| self.start(Some(waker))) };
             if let Some(started) = started {
                 driver.flush_at(started.at);
             }

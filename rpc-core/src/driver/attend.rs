@@ -144,7 +144,8 @@ impl Attendance {
     /// Looks whether something has come, and does a turn if so; `true`: something had.
     pub fn glance(&self) -> bool {
         let before = self.driver.session.heard();
-        matches!(self.driver.glance(true), Glance::Turned | Glance::More) && self.driver.session.heard() != before
+        matches!(self.driver.glance(true), Glance::Turned | Glance::More)
+            && self.driver.session.heard() != before
     }
 
     /// Patience for looking again before sleeping: where something has come just now and more will come soon. `alone`:
