@@ -48,7 +48,7 @@ struct Arguments {
     /// Measure only the cases that have a bar.
     #[arg(long)]
     bars: bool,
-    /// Three short rounds instead of five: under three minutes for everything.
+    /// Three short rounds instead of five: on a quiet machine under three minutes for everything.
     #[arg(long)]
     quick: bool,
     /// Print the labels and measure nothing.

@@ -56,10 +56,13 @@ fn loads(subject: Subject, wire: Wire, style: Style, waiting: Waiting) -> Vec<Ca
         if waiting == Waiting::Spin && placement == Placement::One {
             continue;
         }
-        // With several calls outstanding nobody spins.
-        let alone = subject == Subject::Raw || waiting == Waiting::Spin || placement == Placement::Free;
-        let several = if alone { &OUTSTANDING[..1] } else { &OUTSTANDING[..] };
         for (op, bytes) in LOADS {
+            // With several calls outstanding nobody spins; large ones are measured under one policy.
+            let alone = subject == Subject::Raw
+                || waiting == Waiting::Spin
+                || placement == Placement::Free
+                || (waiting == Waiting::Park && bytes > 64);
+            let several = if alone { &OUTSTANDING[..1] } else { &OUTSTANDING[..] };
             cases.extend(several.iter().map(|&outstanding| Case {
                 subject,
                 wire,
