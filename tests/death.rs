@@ -40,7 +40,7 @@ fn socket(directory: &TempDir) -> String {
 /// The URL under which clients find the server, and the server where it is not started by them.
 fn server(wire: &str, directory: &TempDir) -> (String, Option<Peer>) {
     let url = match wire {
-        "exec" => return (exec_url(None), None),
+        "exec" => return (exec_url("", None), None),
         "tcp" => "tcp://127.0.0.1:0".to_owned(),
         _ => socket(directory),
     };
@@ -355,7 +355,7 @@ fn a_server_that_ends_under_its_callers_gives_each_a_verdict() {
 fn a_child_that_serves_its_parent_ends_with_it() {
     let _dog = watch(20);
     // The parent is a process that calls a child; that the child has ended is seen by the end of what it inherited.
-    let mut parent = cast("call", &exec_url(None)).start();
+    let mut parent = cast("call", &exec_url("", None)).start();
     let children = format!("/proc/{0}/task/{0}/children", parent.pid());
     let child: u32 = std::fs::read_dir(format!("/proc/{}/task", parent.pid()))
         .unwrap()
