@@ -5,6 +5,7 @@
 mod peers;
 
 mod dice;
+mod handed_over;
 mod life;
 mod stage;
 mod tally;
@@ -144,6 +145,18 @@ fn no_fate_contradicts_the_journal_of_a_server_that_was_killed() {
         assert_eq!(unix, ["journal", "unix.lock"], "what a server that took over and ended leaves");
         assert_nothing_is_left(before);
     });
+}
+
+#[test]
+fn exactly_the_calls_that_were_not_handed_over_were_not_sent() {
+    let _dog = watch(60);
+    let mut dice = Dice::new(from_environment("FARCALL_SEED").unwrap_or(0xD1B5_4A32_D192_ED03));
+    let directory = tempfile::tempdir().unwrap();
+    for wire in stage::wires().into_iter().filter(|wire| ["unix", "pipe", "shm"].contains(wire)) {
+        for style in [Style::Wait, Style::Await] {
+            handed_over::knock_often(wire, style, 12, directory.path(), &mut dice);
+        }
+    }
 }
 
 /// A server takes the dead one's socket over, serves one call and ends; the names that are left.
