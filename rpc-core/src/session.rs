@@ -4,7 +4,7 @@
 //! outside, handlers run outside.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::Waker;
 
 use crate::buffers;
@@ -30,6 +30,11 @@ use running::Running;
 pub use waiters::CallParts;
 use waiters::Waiters;
 pub use waiters::{Settled, Started};
+
+/// How often a thread gives the processor away to who holds the lock before it goes to sleep for it. Threads that sleep
+/// for a lock are woken one after the other; on a busy machine each waits its turn for a processor with all the others
+/// behind it, so that a hundred that were woken together would come home one by one.
+const PATIENCE: u32 = 64;
 
 /// How things stand after a [`Session::step`].
 #[derive(Debug)]
@@ -111,6 +116,13 @@ impl Session {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
+        for _ in 0..PATIENCE {
+            match self.inner.try_lock() {
+                Ok(inner) => return inner,
+                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+            }
+        }
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -8,13 +8,8 @@ use crate::driver::wait::Post;
 use crate::driver::{Driver, Home, Wants};
 use crate::error::{Code, Error, Fate, Gone};
 use crate::limits::{FLUSH_EVERY, TURN_BYTES, TURN_FRAMES};
-<<<<<<< HEAD
-use crate::proto::Outgoing;
-use crate::session::{Chores, Rare};
-=======
 use crate::proto::{Handed, Outgoing};
-use crate::session::Chores;
->>>>>>> w-shm
+use crate::session::{Chores, Rare};
 use crate::time::Time;
 use crate::transport::{Link, LinkFault, OutFrame, Received, Sent};
 
