@@ -2,7 +2,7 @@
 
 use std::io;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::farcall::Call;
 use rustix::process::Pid;
@@ -58,7 +58,7 @@ impl Caller {
             Self::Waiting => one_by_one(length, tally, || checked(add(client).wait(), is_sum)),
             Self::Awaiting(runtime) => {
                 let record = |latency| tally.record(latency);
-                runtime.block_on(in_one_task(length, || add(client), is_sum, record))
+                runtime.block_on(in_one_task(Instant::now() + length, || add(client), is_sum, record))
             }
         }
     }

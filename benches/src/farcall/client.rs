@@ -46,7 +46,7 @@ fn run<T: Send + 'static>(
         (Caller::Waiting, outstanding) => together(outstanding, length, tally, call, is_right),
         (Caller::Awaiting(runtime), 1) => {
             let record = |latency| tally.record(latency);
-            runtime.block_on(in_one_task(length, call, is_right, record))
+            runtime.block_on(in_one_task(Instant::now() + length, call, is_right, record))
         }
         (Caller::Awaiting(runtime), outstanding) => {
             runtime.block_on(in_tasks(outstanding, length, tally, call, is_right))
@@ -86,9 +86,11 @@ async fn in_tasks<T: Send + 'static>(
 ) -> io::Result<()> {
     let shared = Arc::new(Mutex::new(std::mem::replace(tally, Tally::new())));
     let mut tasks = JoinSet::new();
+    // One end for all: a task whose calls are answered within their first poll lets no other task begin.
+    let end = Instant::now() + length;
     for _ in 0..outstanding {
         let shared = shared.clone();
-        tasks.spawn(in_one_task(length, call.clone(), is_right, move |latency| {
+        tasks.spawn(in_one_task(end, call.clone(), is_right, move |latency| {
             shared.lock().unwrap_or_else(PoisonError::into_inner).record(latency);
         }));
     }
@@ -100,9 +102,9 @@ async fn in_tasks<T: Send + 'static>(
     Ok(())
 }
 
-/// Calls for the given time, each as soon as the one before has ended.
+/// Calls until then, each as soon as the one before has ended.
 pub(super) async fn in_one_task<T, F>(
-    length: Duration,
+    end: Instant,
     call: impl Fn() -> F,
     is_right: impl Fn(&T) -> bool,
     mut record: impl FnMut(Duration),
@@ -110,9 +112,8 @@ pub(super) async fn in_one_task<T, F>(
 where
     F: Future<Output = Result<T, ::farcall::Error>>,
 {
-    let start = Instant::now();
-    let mut before = start;
-    while before - start < length {
+    let mut before = Instant::now();
+    while before < end {
         checked(call().await, &is_right)?;
         let after = Instant::now();
         record(after - before);

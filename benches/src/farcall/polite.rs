@@ -35,7 +35,7 @@ pub(super) fn call(case: Case, url: &str, slice: Duration) -> io::Result<Sample>
         let calling = async move {
             let mut calls = Tally::new();
             let call = || timed(add(&client), &polls);
-            in_one_task(length, call, is_sum, |latency| calls.record(latency)).await?;
+            in_one_task(Instant::now() + length, call, is_sum, |latency| calls.record(latency)).await?;
             Ok::<_, io::Error>(calls)
         };
         runtime.block_on(async {
