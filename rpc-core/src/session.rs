@@ -173,6 +173,11 @@ impl Session {
         }
     }
 
+    /// Whether one call is outstanding.
+    pub fn is_alone(&self) -> bool {
+        self.lock().machine.outstanding() == 1
+    }
+
     /// What is likely to come next, now that something has come.
     pub fn expected(&self) -> Expected {
         let inner = self.lock();
