@@ -205,8 +205,9 @@ impl Driver {
 
     /// The same for a caller that knows the time.
     pub fn flush_at(self: &Arc<Self>, now: Time) {
+        let mut chores = Chores::default();
         while let Some(mut turn) = self.try_turn() {
-            let (_, chores) = self.run(&mut turn, Receive::No, now, 0);
+            self.run(&mut turn, Receive::No, now, 0, &mut chores);
             drop(turn);
             chores.run();
             if !self.was_wanted() {
@@ -244,11 +245,10 @@ impl Driver {
     pub fn end(self: &Arc<Self>, error: &Error) {
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever wanted to flush meanwhile found the turn taken and went away; there will be no other.
-        let mut chores = if self.was_wanted() {
-            self.run(&mut turn, Receive::No, self.time(), 0).1
-        } else {
-            Chores::default()
-        };
+        let mut chores = Chores::default();
+        if self.was_wanted() {
+            self.run(&mut turn, Receive::No, self.time(), 0, &mut chores);
+        }
         self.lose(&mut turn, error, &mut chores);
         drop(turn);
         chores.run();

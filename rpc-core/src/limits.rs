@@ -67,8 +67,14 @@ pub const SEND_HARD: usize = 32 * 1024 * 1024;
 /// Bytes of detached calls that may wait for credit.
 pub const DETACHED_QUEUE: usize = 4 * 1024 * 1024;
 
+/// Up to here deadlines are counted from the exact clock; a longer one may be late by a [`CLOCK_TICK`].
+pub const EXACT: Duration = Duration::from_secs(1);
+
 /// How long a polite wait pauses: longer than an answer over shared memory takes, shorter than anybody would miss.
 pub const PAUSE: Duration = Duration::from_micros(1);
+
+/// A task that is polled again so soon was the only one ready: a runtime needs a part of this for itself.
+pub const AT_ONCE: Duration = Duration::from_nanos(900);
 
 /// How long a polite wait looks again before it sleeps: about what sleep and wake-up cost.
 pub const LOOK_AGAIN: Duration = Duration::from_micros(20);

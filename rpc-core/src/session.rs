@@ -4,7 +4,7 @@
 //! outside, handlers run outside.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::Waker;
 
 use crate::buffers;
@@ -23,13 +23,18 @@ mod waiters;
 
 use bench::Bench;
 pub use bench::Seat;
-pub use chores::Chores;
+pub use chores::{Chores, Rare};
 pub use incoming::{Outcome, Request};
 use requests::Requests;
 use running::Running;
 pub use waiters::CallParts;
 use waiters::Waiters;
 pub use waiters::{Settled, Started};
+
+/// How often a thread gives the processor away to who holds the lock before it goes to sleep for it. Threads that sleep
+/// for a lock are woken one after the other; on a busy machine each waits its turn for a processor with all the others
+/// behind it, so that a hundred that were woken together would come home one by one.
+const PATIENCE: u32 = 64;
 
 /// How things stand after a [`Session::step`].
 #[derive(Debug)]
@@ -61,6 +66,8 @@ pub struct Session {
     inner: Mutex<Inner>,
     /// Whether requests wait, for those who only want to know that.
     requested: AtomicBool,
+    /// Somebody dispatches.
+    claimed: AtomicBool,
     /// Nothing is due before this, for those who only want to know that; in nanoseconds.
     due: AtomicU64,
     /// Frames received, for those who want to know whether there were any.
@@ -102,12 +109,20 @@ impl Session {
                 asked: false,
             }),
             requested: AtomicBool::new(false),
+            claimed: AtomicBool::new(false),
             due: AtomicU64::new(0),
             heard: AtomicU32::new(0),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
+        for _ in 0..PATIENCE {
+            match self.inner.try_lock() {
+                Ok(inner) => return inner,
+                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+            }
+        }
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -156,6 +171,11 @@ impl Session {
         if sent {
             inner.machine.note_sent(now);
         }
+    }
+
+    /// Whether one call is outstanding.
+    pub fn is_alone(&self) -> bool {
+        self.lock().machine.outstanding() == 1
     }
 
     /// What is likely to come next, now that something has come.
@@ -402,18 +422,20 @@ impl Inner {
                 }
                 self.requests.push(Request { key, object, method, deadline, cause, body });
             }
-            Event::Open { object, open } => chores.open = Some((object, open)),
+            Event::Open { object, open } => chores.rare().open = Some((object, open)),
             Event::Stop(key) => {
                 if let Some(waker) = self.running.forget(key) {
                     chores.wake(waker);
                 }
             }
             Event::Ready => {
-                chores.ready = true;
+                chores.rare().ready = true;
                 chores.wake_all(&mut self.watchers);
             }
             Event::Draining => {}
-            Event::Closed(error) => chores.end = chores.end.take().or(Some(error)),
+            Event::Closed(error) => {
+                chores.rare().end.get_or_insert(error);
+            }
         }
     }
 }

@@ -37,6 +37,15 @@ pub fn cast(part: &str, url: &str) -> Casting {
     Casting(command)
 }
 
+/// A process that serves the other end of a pair of pipes, with these options; the URL of this end.
+pub fn cast_on_pipes(options: &str) -> (Casting, String) {
+    let (ours, theirs) = farcall::pipe_pair().expect("there are descriptors");
+    let Casting(mut command) = cast("serve", "");
+    let url = theirs.inherit(&mut command);
+    command.env(URL, format!("{url}{options}"));
+    (Casting(command), ours.into_url())
+}
+
 impl Casting {
     pub fn journal(mut self, path: &Path) -> Self {
         self.0.env(JOURNAL, path);
@@ -110,11 +119,11 @@ pub fn kill(pid: u32) {
 }
 
 /// The URL of a peer that serves over its standard streams. The shell moves the harness's words out of the way.
-pub fn exec_url(journal: Option<&Path>) -> String {
+pub fn exec_url(options: &str, journal: Option<&Path>) -> String {
     let binary = std::env::current_exe().expect("a test knows itself");
     let journal = journal.map(|path| format!("{JOURNAL}='{}' ", path.display())).unwrap_or_default();
     let script = format!(
-        "{journal}{PART}=stdio {URL}=stdio: exec '{}' --exact {STAGE} --nocapture --test-threads=1 3>&1 >/dev/null",
+        "{journal}{PART}=stdio {URL}='stdio:{options}' exec '{}' --exact {STAGE} --nocapture --test-threads=1 3>&1 >/dev/null",
         binary.display()
     );
     format!("exec:/bin/sh?arg=-c&arg={}", percent(&script))

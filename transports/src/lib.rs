@@ -42,7 +42,7 @@ mod pipe;
 mod refusal;
 #[cfg(feature = "shm")]
 mod rendezvous;
-#[cfg(any(feature = "shm", test))]
+#[cfg(any(feature = "shm", test, fuzzing))]
 mod ring;
 #[cfg(feature = "shm")]
 mod shm;
@@ -66,4 +66,13 @@ pub use url::Url;
 /// Links by URL, below sessions and calls: for wires that wrap others, and for suites that test a wire.
 pub mod links {
     pub use crate::registry::{connect, listen, may_block};
+}
+
+/// What the fuzz targets drive.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    /// One side of a ring whose memory answers as the input says.
+    pub fn ring(input: &[u8]) {
+        crate::ring::adversary::story(input);
+    }
 }

@@ -16,6 +16,8 @@
 //! Nothing. Geometry, keys and own positions are private; each word of the peer's is loaded once and judged before it is
 //! used; a [`Broken`] rule ends the ring for good. The worst that a peer can do is to send nonsense or to be silent.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod adversary;
 mod consumer;
 mod layout;
 mod memory;

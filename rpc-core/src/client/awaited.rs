@@ -26,10 +26,13 @@ impl<T, E: From<Error>> Future for Call<T, E> {
             if started.sooner {
                 driver.rearm();
             }
-            this.patience = if started.alone { driver.patience(true) } else { None };
-        }
-        // A call that was started just now, without patience, has its waker in place.
-        if started.is_none() || this.patience.is_some() {
+            // Others may be about to start calls as well.
+            if let Some(mut patience) = started.alone.then(|| driver.patience(true)).flatten() {
+                driver.look_soon(&mut patience, cx.waker());
+                this.patience = Some(patience);
+                return Poll::Pending;
+            }
+        } else {
             let mut patience = this.patience.take();
             let looked = this.driver().look_for(token, cx.waker(), &mut patience);
             this.patience = patience;

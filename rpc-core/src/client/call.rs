@@ -11,7 +11,7 @@ use crate::codec::Encodings;
 use crate::context;
 use crate::driver::{Driver, Patience, with_thread_waker};
 use crate::error::{Code, Error, Fate};
-use crate::limits::{CLOCK_TICK, MAX_DEADLINE};
+use crate::limits::{EXACT, MAX_DEADLINE};
 use crate::session::{CallParts, Settled, Started};
 
 /// A call of a remote method. Nothing happens until it is started, which happens at its first poll, or by
@@ -133,13 +133,9 @@ impl<T, E> Call<T, E> {
         let driver = self.driver();
         let (inherited, cause) = context::inherited(driver);
         let deadline = self.deadline.min(MAX_DEADLINE);
-        let (now, own) = if deadline < Duration::from_secs(1) {
-            let now = driver.host().now();
-            (now, now + deadline)
-        } else {
-            let now = driver.host().lately();
-            (now, now + deadline + CLOCK_TICK)
-        };
+        let exact = deadline < EXACT || inherited.is_some();
+        let now = if exact { driver.host().now() } else { driver.host().lately() };
+        let own = now + deadline;
         let deadline = inherited.map_or(own, |inherited| inherited.min(own));
         let parts =
             |body| CallParts { object: self.core.object, method: self.method, body, now, deadline, cause };

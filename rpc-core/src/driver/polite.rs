@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use crate::driver::{Driver, Host, Receive};
-use crate::limits::{LOOK_AGAIN, PAUSE};
+use crate::limits::{AT_ONCE, LOOK_AGAIN, PAUSE};
 use crate::session::Settled;
 use crate::time::Time;
 
@@ -58,6 +58,8 @@ pub struct Patience {
     pauses: bool,
     looks: u32,
     since: Option<Time>,
+    /// When a task left the processor to others.
+    left: Option<Time>,
 }
 
 impl Patience {
@@ -85,6 +87,16 @@ impl Patience {
         }
         self.rest(host);
         if passed < LOOK_AGAIN || self.waiting == Waiting::Spin { Moment::GiveWay } else { Moment::Over }
+    }
+
+    /// A task leaves the processor to the others that are ready.
+    pub fn leave(&mut self, host: &dyn Host) {
+        self.left = Some(host.now());
+    }
+
+    /// It is polled again; `true`: nobody else was polled meanwhile, so that the processor may go to other processes.
+    pub fn come_back(&mut self, host: &dyn Host) -> bool {
+        self.left.take().is_some_and(|left| host.now().since(left) < AT_ONCE)
     }
 
     /// Pauses no more; whoever stops looking says so.
@@ -134,7 +146,8 @@ impl Driver {
     /// Patience for one wait, unless this connection sleeps at once. `alone`: nothing else is outstanding on it.
     pub fn patience(&self, alone: bool) -> Option<Patience> {
         let room = if alone { self.room.load(Ordering::Relaxed) } else { 0 };
-        let patience = Patience { waiting: self.waiting, room, pauses: false, looks: 0, since: None };
+        let patience =
+            Patience { waiting: self.waiting, room, pauses: false, looks: 0, since: None, left: None };
         (self.waiting != Waiting::Park).then_some(patience)
     }
 
@@ -159,44 +172,50 @@ impl Driver {
 
     /// One poll of a call that waits for its verdict.
     pub fn look_for(self: &Arc<Self>, token: u32, waker: &Waker, left: &mut Option<Patience>) -> Looked {
-        let Some(mut patience) = left.take() else {
+        // Calls that were started meanwhile are the attendant's, and this one with them.
+        let Some(mut patience) = left.take().filter(|_| self.session.is_alone()) else {
             return self.session.take(token, waker).map_or(Looked::Later, Looked::Settled);
         };
         let host = &*self.host;
-        let (mut gave_way, mut soon) = (false, false);
-        let settled = loop {
+        let mut may_give_way = patience.come_back(host);
+        let (mut settled, mut soon) = (None, false);
+        while settled.is_none() {
             let glance = self.glance(false);
-            if (glance != Glance::Quiet || patience.looks.is_multiple_of(LOOKS))
-                && let Some(settled) = self.session.take(token, waker)
-            {
-                break Some(settled);
-            }
-            if gave_way {
-                soon = true;
-                break None;
+            if glance != Glance::Quiet || patience.looks.is_multiple_of(LOOKS) {
+                settled = self.session.take(token, waker);
             }
             match patience.moment(host) {
+                _ if settled.is_some() || glance == Glance::More => {}
                 Moment::Passed => {}
-                Moment::GiveWay => {
+                Moment::GiveWay if std::mem::take(&mut may_give_way) => {
                     patience.rest(host);
                     host.give_way();
-                    gave_way = true;
                 }
-                Moment::Over => break None,
+                Moment::GiveWay => {
+                    soon = true;
+                    break;
+                }
+                Moment::Over => break,
             }
-        };
+        }
         patience.rest(host);
         // Whoever polled may not poll again: others must hear of the link's news.
         self.leave_link();
         match settled {
             Some(settled) => Looked::Settled(settled),
             None if soon => {
+                self.look_soon(&mut patience, waker);
                 *left = Some(patience);
-                waker.wake_by_ref();
                 Looked::Soon
             }
             None => self.session.take(token, waker).map_or(Looked::Later, Looked::Settled),
         }
+    }
+
+    /// Leaves the processor to the other tasks that are ready, to look again after them.
+    pub fn look_soon(&self, patience: &mut Patience, waker: &Waker) {
+        patience.leave(&*self.host);
+        waker.wake_by_ref();
     }
 
     /// Somebody who has looked at the link without being its attendant goes away: the attendants are to hear of its news.

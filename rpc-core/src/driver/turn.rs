@@ -9,7 +9,7 @@ use crate::driver::{Driver, Home, Wants};
 use crate::error::{Code, Error, Fate, Gone};
 use crate::limits::{FLUSH_EVERY, TURN_BYTES, TURN_FRAMES};
 use crate::proto::{Handed, Outgoing};
-use crate::session::Chores;
+use crate::session::{Chores, Rare};
 use crate::time::Time;
 use crate::transport::{Link, LinkFault, OutFrame, Received, Sent};
 
@@ -103,22 +103,23 @@ impl Driver {
         let parts = if self.is_side_by_side() { TURN_FRAMES / FLUSH_EVERY } else { 1 };
         let mut now = self.time();
         let mut again = false;
+        let mut chores = Chores::default();
         for _ in 0..parts {
             let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            let (more, chores) = self.run(&mut turn, receive, now, TURN_FRAMES / parts);
+            again = self.run(&mut turn, receive, now, TURN_FRAMES / parts, &mut chores);
             let closed = turn.closed.is_some();
             drop(turn);
-            again = more;
             chores.run();
-            if let Some(later) = if may_dispatch { self.dispatch(now) } else { None } {
-                now = later;
-                self.flush_at(now);
+            match if may_dispatch { self.dispatch(now) } else { None } {
+                Some(later) => {
+                    now = later;
+                    self.flush_at(now);
+                }
+                None if self.was_wanted() => self.flush_at(now),
+                None => {}
             }
             if closed {
                 self.part(may_dispatch);
-            }
-            if self.was_wanted() {
-                self.flush_at(now);
             }
             if !again {
                 break;
@@ -139,40 +140,61 @@ impl Driver {
         chores.run();
     }
 
-    /// The part of a turn under the lock: whether there is more to receive, and the chores for when the lock is free.
-    /// `most`: frames that it receives.
-    pub(super) fn run(&self, turn: &mut Turn, receive: Receive, now: Time, most: usize) -> (bool, Chores) {
-        let mut chores = Chores::default();
+    /// The part of a turn under the lock: whether there is more to receive. `most`: frames that it receives.
+    pub(super) fn run(
+        &self,
+        turn: &mut Turn,
+        receive: Receive,
+        now: Time,
+        most: usize,
+        chores: &mut Chores,
+    ) -> bool {
         if turn.closed.is_some() {
-            return (false, chores);
+            return false;
         }
         turn.idle = false;
-        let stopped = if receive == Receive::No {
-            Stopped::Drained
-        } else {
-            self.receive(turn, receive, now, most, &mut chores)
+        let stopped = match receive {
+            Receive::No => Stopped::Drained,
+            _ => self.receive(turn, receive, now, most, chores),
         };
-        let sent = if turn.idle { Ok(()) } else { self.send(turn, now, &mut chores) };
+        let sent = if turn.idle { Ok(()) } else { self.send(turn, now, chores) };
         let more = matches!(stopped, Stopped::Budget | Stopped::Paused) && !turn.paused;
+        let rare = chores.take_rare();
+        if rare.is_some() || sent.is_err() || matches!(stopped, Stopped::Ended(_)) {
+            self.conclude(turn, stopped, sent, rare.map_or_else(Rare::default, |rare| *rare), chores);
+        }
+        more
+    }
+
+    /// The end of a turn that has met something rare.
+    #[cold]
+    fn conclude(
+        &self,
+        turn: &mut Turn,
+        stopped: Stopped,
+        sent: Result<(), Error>,
+        rare: Rare,
+        chores: &mut Chores,
+    ) {
         let end = match (stopped, sent) {
             (Stopped::Ended(error), _) => Some(error),
             (_, Err(error)) => {
                 // What the peer had answered before its end of the link broke still counts. A link that was never made has
                 // an end too, but that says less than why.
-                match self.receive(turn, Receive::ToTheEnd, now, most, &mut chores) {
+                match self.receive(turn, Receive::ToTheEnd, self.time(), 0, chores) {
                     Stopped::Ended(first) if matches!(error.code(), Code::PeerGone(_)) => Some(first),
                     _ => Some(error),
                 }
             }
-            _ => chores.end.take(),
+            _ => rare.end,
         };
         match end {
             // The peer has closed in order, and what it has left behind is still to be done.
             Some(error) if turn.leaves && self.session.has_dispatchable() => turn.closed = Some(error),
-            Some(error) => self.lose(turn, &error, &mut chores),
+            Some(error) => self.lose(turn, &error, chores),
             None => {}
         }
-        if chores.ready
+        if rare.ready
             && let Some(link) = &turn.link
         {
             // With the hello has come what the kernel knows of the peer.
@@ -181,7 +203,6 @@ impl Driver {
             self.room.store(processors.saturating_sub(1), Ordering::Relaxed);
             *self.peer.lock().unwrap_or_else(PoisonError::into_inner) = link.peer();
         }
-        (more, chores)
     }
 
     fn receive(&self, turn: &mut Turn, how: Receive, now: Time, most: usize, chores: &mut Chores) -> Stopped {
@@ -205,13 +226,15 @@ impl Driver {
                             break Stopped::Ended(self.accuse(&mut **link, waiting, &violation.0));
                         }
                     }
-                    if let (Some((object, open)), Some(server)) = (chores.open.take(), &self.server) {
-                        self.session.answer_open(object, &server.open(object, open));
-                        wanted = true;
-                    }
-                    if let Some(error) = chores.end.take() {
-                        turn.leaves = true;
-                        break Stopped::Ended(error);
+                    if let Some(rare) = chores.rare_if_any() {
+                        if let (Some((object, open)), Some(server)) = (rare.open.take(), &self.server) {
+                            self.session.answer_open(object, &server.open(object, open));
+                            wanted = true;
+                        }
+                        if let Some(error) = rare.end.take() {
+                            turn.leaves = true;
+                            break Stopped::Ended(error);
+                        }
                     }
                 }
                 Ok(Received::WouldBlock) => break Stopped::Drained,
@@ -283,7 +306,7 @@ impl Driver {
             self.rouse();
         }
         if !blocked && watched && self.session.sent_all(chores) {
-            chores.end = Some(gone(Gone::LocalClose));
+            chores.rare().end = Some(gone(Gone::LocalClose));
         }
         Ok(())
     }

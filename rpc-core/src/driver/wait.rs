@@ -246,7 +246,13 @@ impl Driver {
                 }
                 match &mut sitting {
                     Some(sitting) => sitting.sleep(until),
-                    None => self.sleep_aside(parker, until),
+                    None => {
+                        self.sleep_aside(parker, until);
+                        // Who is woken with its verdict leaves the turn to those who still wait.
+                        if let Some(result) = done(&self.session, waker) {
+                            break Some(result);
+                        }
+                    }
                 }
                 let mut again = true;
                 while again {

@@ -190,7 +190,7 @@ impl Machine {
         match self.check_call(&call) {
             Some(error) => Err((error, call)),
             None => {
-                self.hasten(call.deadline);
+                self.hasten(call.latest());
                 Ok(self.calls_out.add(call))
             }
         }

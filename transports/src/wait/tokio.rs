@@ -196,6 +196,7 @@ impl ConnectionTask {
             return false;
         };
         let host = Arc::clone(self.attendance.driver().host());
+        let mut may_give_way = patience.come_back(&*host);
         let mut found = 0;
         let again = loop {
             match patience.moment(&*host) {
@@ -207,16 +208,21 @@ impl ConnectionTask {
                     }
                 }
                 Moment::Passed => {}
-                Moment::GiveWay => {
+                Moment::GiveWay if std::mem::take(&mut may_give_way) => {
                     patience.rest(&*host);
                     host.give_way();
-                    break true;
+                    if self.attendance.glance() {
+                        found += 1;
+                        patience.renew();
+                    }
                 }
+                Moment::GiveWay => break true,
                 Moment::Over => break false,
             }
         };
         patience.rest(&*host);
         if again {
+            patience.leave(&*host);
             self.patience = Some(patience);
             waker.wake_by_ref();
         }

@@ -183,9 +183,9 @@ impl End for Bare {
         if let Some(error) = &self.over {
             return Err(error.with_fate(Fate::NotSent));
         }
-        let Start { tag, body, deadline, cause } = start;
+        let Start { tag, body, at, deadline, cause } = start;
         let token = u32::try_from(self.tags.len()).expect("few calls");
-        let call = NewCall { token, object: 1, method: 0, body, deadline, cause };
+        let call = NewCall { token, object: 1, method: 0, body, at, deadline, cause };
         let key = self.machine.call(call).map_err(|(error, _)| error)?;
         self.tags.push(tag);
         self.pending.insert(tag, key);

@@ -121,8 +121,8 @@ impl End for Driven {
     }
 
     fn start(&mut self, start: Start) -> Result<(), Error> {
-        let Start { tag, body, deadline, cause } = start;
-        let parts = CallParts { object: 1, method: 0, body, now: self.host.now(), deadline, cause };
+        let Start { tag, body, at, deadline, cause } = start;
+        let parts = CallParts { object: 1, method: 0, body, now: at, deadline, cause };
         let started = self.session().start(parts, None).map_err(|(error, _body)| error)?;
         self.pending.insert(tag, started.token);
         Ok(())

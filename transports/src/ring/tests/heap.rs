@@ -8,16 +8,16 @@ use super::super::sites::{Fence, Load, Store};
 
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-struct Line([u8; 64]);
+struct Line(#[expect(dead_code, reason = "it is only there to be room")] [u8; 64]);
 
 /// A region on the heap, all zero.
-pub(in super::super) struct Heap(Box<[UnsafeCell<Line>]>);
+pub(super) struct Heap(Box<[UnsafeCell<Line>]>);
 
 // SAFETY: who may touch a byte when is what the ring decides; that it does so rightly is what tests show.
 unsafe impl Sync for Heap {}
 
 impl Heap {
-    pub(in super::super) fn new(bytes: usize) -> Self {
+    pub(super) fn new(bytes: usize) -> Self {
         Heap((0..bytes.div_ceil(64)).map(|_| UnsafeCell::new(Line([0; 64]))).collect())
     }
 

@@ -61,7 +61,7 @@ impl Loop {
                     rounds += 1;
                 }
                 Moment::Over => {
-                    for at in std::mem::take(&mut self.lively.places) {
+                    while let Some(at) = self.lively.places.pop() {
                         self.stand(at);
                     }
                 }
