@@ -41,6 +41,13 @@ fn a_forked_child_gets_an_error_and_does_no_harm() {
 }
 
 #[test]
+fn a_call_in_a_forked_child_is_an_error_and_the_parents_go_on() {
+    let (_directory, path) = place();
+    let status = child("shm::fork_with_a_client").env("URL", format!("shm:{path}")).status().unwrap();
+    assert!(status.success());
+}
+
+#[test]
 fn without_memory_it_is_refused_with_the_size_and_local_goes_on_without() {
     for (name, value) in [("FARCALL_TEST_DISABLE", "fallocate"), ("FILE_LIMIT", "100000")] {
         assert!(child("shm::without_memory").env(name, value).status().unwrap().success(), "{name}");

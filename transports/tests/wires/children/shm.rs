@@ -51,6 +51,24 @@ fn fork_without_exec() {
     crate::conversation::hold(here, there);
 }
 
+#[test]
+fn fork_with_a_client() {
+    if !is_child("shm::fork_with_a_client") {
+        return;
+    }
+    use farcall::testkit::calculator::{Calc, CalculatorClient, CalculatorServer};
+    let server = farcall::serve(url(), CalculatorServer::new(Calc)).wait().unwrap();
+    let calc: CalculatorClient = farcall::connect(server.url()).wait().unwrap();
+    assert_eq!(calc.add(2, 3).wait(), Ok(5));
+    assert!(in_a_fork(|| {
+        let error = calc.add(2, 3).wait().unwrap_err();
+        assert_eq!((error.code(), error.fate()), (Code::Forked, farcall::Fate::NotSent), "{error}");
+        assert_eq!(calc.add(2, 3).wait().unwrap_err().fate(), farcall::Fate::NotSent);
+        drop(calc.clone());
+    }));
+    assert_eq!(calc.add(3, 4).wait(), Ok(7));
+}
+
 fn connect_to_nothing() -> Box<dyn Link> {
     let (here, _) = farcall_transports::pipe_pair().unwrap();
     connect(&here.into_url()).unwrap()
