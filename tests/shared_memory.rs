@@ -187,3 +187,28 @@ fn a_message_of_which_only_a_part_found_room_was_not_sent() {
     let error = call.wait().unwrap_err();
     assert_eq!(error.fate(), Fate::NotSent, "{error}");
 }
+
+#[test]
+fn a_task_that_waits_learns_of_a_kill_and_of_what_was_not_taken() {
+    let _watchdog = Watchdog::new(LIMIT);
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("shm:{}/s", directory.path().display());
+    let (mut server, scale) = served(&url);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let other: ScaleClient = farcall::connect(url.as_str()).await.unwrap();
+        assert_eq!(other.weigh(vec![0; 5]).await, Ok(5));
+        stop(&server);
+        let waiting = tokio::spawn(other.weigh(vec![0; 7]).submit());
+        tokio::task::yield_now().await;
+        server.kill().unwrap();
+        let error = waiting.await.unwrap().unwrap_err();
+        assert_eq!(
+            (error.code(), error.fate()),
+            (Code::PeerGone(Gone::Exited), Fate::NotExecuted),
+            "{error}"
+        );
+        server.wait().unwrap();
+    });
+    drop(scale);
+}
