@@ -137,6 +137,7 @@ impl Session {
             inner.absorb(event, chores);
         }
         inner.absorb_events(chores);
+        self.claim_for(&mut inner, chores);
         self.note_requests(&inner);
         self.note_due(&inner);
         Ok(self.due() <= now || !inner.machine.is_flushed() || !inner.watchers.is_empty())
@@ -420,7 +421,12 @@ impl Inner {
                 if let Some(waker) = causer.and_then(|token| self.waiters.rouse(token)) {
                     chores.wake(waker);
                 }
-                self.requests.push(Request { key, object, method, deadline, cause, body });
+                let request = Request { key, object, method, deadline, cause, body };
+                if chores.takes && chores.request.is_none() && self.may_hand_over() {
+                    chores.request = Some(request);
+                } else {
+                    self.requests.push(request);
+                }
             }
             Event::Open { object, open } => chores.rare().open = Some((object, open)),
             Event::Stop(key) => {

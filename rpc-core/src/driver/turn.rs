@@ -2,14 +2,14 @@
 
 use std::io::ErrorKind;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use crate::driver::wait::Post;
 use crate::driver::{Driver, Home, Wants};
 use crate::error::{Code, Error, Fate, Gone};
 use crate::limits::{FLUSH_EVERY, TURN_BYTES, TURN_FRAMES};
 use crate::proto::{Handed, Outgoing};
-use crate::session::{Chores, Rare};
+use crate::session::{Chores, Rare, Request};
 use crate::time::Time;
 use crate::transport::{Link, LinkFault, OutFrame, Received, Sent};
 
@@ -79,6 +79,13 @@ impl Turn {
         self.closed.is_some()
     }
 
+    /// Whoever has this turn looks for what comes.
+    pub(super) fn stay_awake(&mut self) {
+        if let Some(link) = &mut self.link {
+            link.disarm();
+        }
+    }
+
     /// Arms the link for a sleep.
     pub(super) fn stand(&mut self) -> Standing {
         let wants = self.wants();
@@ -99,18 +106,27 @@ enum Stopped {
 impl Driver {
     /// One turn. `true`: there is more to receive, or somebody wanted a turn meanwhile.
     pub fn turn(self: &Arc<Self>, receive: Receive, may_dispatch: bool) -> bool {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.turn_with(turn, receive, may_dispatch)
+    }
+
+    /// The same for somebody who has it already.
+    pub(super) fn turn_with<'a>(
+        self: &'a Arc<Self>,
+        mut turn: MutexGuard<'a, Turn>,
+        receive: Receive,
+        may_dispatch: bool,
+    ) -> bool {
         // A peer that works meanwhile need not wait for its first verdicts until all its calls have been read.
         let parts = if self.is_side_by_side() { TURN_FRAMES / FLUSH_EVERY } else { 1 };
         let mut now = self.time();
-        let mut again = false;
-        let mut chores = Chores::default();
-        for _ in 0..parts {
-            let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            again = self.run(&mut turn, receive, now, TURN_FRAMES / parts, &mut chores);
+        for part in 1.. {
+            let mut chores = Chores::before_dispatch(may_dispatch && self.server.is_some());
+            let again = self.run(&mut turn, receive, now, TURN_FRAMES / parts, &mut chores);
             let closed = turn.closed.is_some();
             drop(turn);
             chores.run();
-            match if may_dispatch { self.dispatch(now) } else { None } {
+            match if may_dispatch { self.dispatch(chores.take_request(), now) } else { None } {
                 Some(later) => {
                     now = later;
                     self.flush_at(now);
@@ -121,11 +137,12 @@ impl Driver {
             if closed {
                 self.part(may_dispatch);
             }
-            if !again {
-                break;
+            if !again || part == parts {
+                return again;
             }
+            turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         }
-        again
+        false
     }
 
     /// Ends the session of a peer that has closed, once what it has left behind has been dispatched, or cannot be.
@@ -176,6 +193,7 @@ impl Driver {
         rare: Rare,
         chores: &mut Chores,
     ) {
+        self.session.put_back(chores);
         let end = match (stopped, sent) {
             (Stopped::Ended(error), _) => Some(error),
             (_, Err(error)) => {
@@ -217,6 +235,7 @@ impl Driver {
             }
             match link.receive() {
                 Ok(Received::Frame(frame)) => {
+                    self.session.put_back(chores);
                     frames += 1;
                     bytes += frame.len();
                     match self.session.receive(frame, now, chores) {
@@ -242,6 +261,9 @@ impl Driver {
                 Err(fault) => break Stopped::Ended(self.fault(fault)),
             }
         };
+        if !matches!(stopped, Stopped::Drained) {
+            self.session.put_back(chores);
+        }
         // A turn that leaves something behind says so to the link, by flushing it.
         let behind = matches!(stopped, Stopped::Budget);
         turn.idle = (frames > 0 || how == Receive::Glance)
@@ -353,9 +375,11 @@ impl Driver {
     }
 
     /// Serves what waits, unless somebody does already. `Some`: something was served, and so late is it now.
-    pub(super) fn dispatch(self: &Arc<Self>, mut now: Time) -> Option<Time> {
+    ///
+    /// `first` has been handed over already.
+    pub(super) fn dispatch(self: &Arc<Self>, first: Option<Request>, mut now: Time) -> Option<Time> {
         let server = self.server.as_ref()?;
-        let mut request = self.session.begin_dispatch()?;
+        let mut request = first.or_else(|| self.session.begin_dispatch())?;
         for served in 1.. {
             now = server.dispatch(self, request, now);
             request = match self.session.next_request() {
