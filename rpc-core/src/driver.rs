@@ -18,6 +18,7 @@ use crate::transport::{Link, Peer, Readiness};
 use crate::wire::{Open, Opened};
 
 mod attend;
+mod ending;
 mod host;
 mod polite;
 mod task;

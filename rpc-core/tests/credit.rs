@@ -2,6 +2,8 @@
 //! verdict may be on the way. Every order of steps of two callers and a server is tried, up to two preemptions;
 //! `FARCALL_LOOM_EXECUTIONS=n` asks for n executions with more of them.
 
+use std::collections::VecDeque;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
