@@ -78,6 +78,9 @@ const STATES: [State; 5] = [
     State::Full,
 ];
 
+/// Every store; an interpreter has time for some.
+const STEP: usize = if cfg!(miri) { 101 } else { 1 };
+
 const LINES: u64 = 16;
 const LONGEST: usize = 300;
 
@@ -127,7 +130,7 @@ fn take(there: &mut Ends<Mortal>, next: &mut u64) -> Popped {
 fn a_producer_may_die_at_every_store() {
     let mut points = 0;
     for state in STATES {
-        for stores in 0.. {
+        for stores in (0..).step_by(STEP) {
             points += 1;
             let (mut here, mut there, mortal, before) = stage(state, Side::Listener, stores);
             let mut next = 0;
@@ -153,14 +156,14 @@ fn a_producer_may_die_at_every_store() {
             }
         }
     }
-    assert!(points > 1_000, "only {points} points");
+    assert!(points * STEP > 1_000, "only {points} points");
 }
 
 #[test]
 fn a_consumer_may_die_at_every_store() {
     let mut points = 0;
     for state in STATES {
-        for stores in 0.. {
+        for stores in (0..).step_by(STEP) {
             points += 1;
             let (mut here, mut there, mortal, before) = stage(state, Side::Connector, stores);
             let mut next = 0;
@@ -182,5 +185,5 @@ fn a_consumer_may_die_at_every_store() {
             }
         }
     }
-    assert!(points > 50, "only {points} points");
+    assert!(points * STEP > 50, "only {points} points");
 }

@@ -1,35 +1,53 @@
 //! Memory of this process, with plain copies: a race that the ring leaves open is one that tools can see.
 
-use std::cell::UnsafeCell;
+use std::alloc::{self, alloc_zeroed, dealloc};
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, fence};
 
 use super::super::memory::Memory;
 use super::super::sites::{Fence, Load, Store};
 
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-struct Line(#[expect(dead_code, reason = "it is only there to be room")] [u8; 64]);
-
 /// A region on the heap, all zero.
-pub(super) struct Heap(Box<[UnsafeCell<Line>]>);
+pub(super) struct Heap {
+    base: NonNull<u8>,
+    size: alloc::Layout,
+}
+
+// SAFETY: the memory belongs to no thread.
+unsafe impl Send for Heap {}
 
 // SAFETY: who may touch a byte when is what the ring decides; that it does so rightly is what tests show.
 unsafe impl Sync for Heap {}
 
+impl Drop for Heap {
+    fn drop(&mut self) {
+        // SAFETY: `new` allocated it so, and nobody has it any more.
+        unsafe { dealloc(self.base.as_ptr(), self.size) };
+    }
+}
+
 impl Heap {
     pub(super) fn new(bytes: usize) -> Self {
-        Heap((0..bytes.div_ceil(64)).map(|_| UnsafeCell::new(Line([0; 64]))).collect())
+        assert_ne!(bytes, 0);
+        let size = alloc::Layout::from_size_align(bytes, 64).unwrap();
+        // SAFETY: it is not empty.
+        let base = unsafe { alloc_zeroed(size) };
+        Heap { base: NonNull::new(base).unwrap(), size }
+    }
+
+    pub(super) fn base(&self) -> NonNull<u8> {
+        self.base
     }
 
     fn place(&self, at: usize, len: usize) -> *mut u8 {
-        assert!(at + len <= self.0.len() * 64, "an access beyond the region");
-        // SAFETY: not beyond the slice.
-        unsafe { self.0.as_ptr().cast::<u8>().cast_mut().add(at) }
+        assert!(at + len <= self.size.size(), "an access beyond the region");
+        // SAFETY: not beyond the allocation.
+        unsafe { self.base.as_ptr().add(at) }
     }
 
     fn word(&self, at: usize) -> &AtomicU32 {
         assert!(at.is_multiple_of(4));
-        // SAFETY: aligned, in the slice, and valid as long as `self`.
+        // SAFETY: aligned, in the allocation, and valid as long as `self`.
         unsafe { AtomicU32::from_ptr(self.place(at, 4).cast()) }
     }
 }

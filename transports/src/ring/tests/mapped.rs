@@ -1,6 +1,5 @@
 //! The door that is used in earnest, over memory of this process.
 
-use std::ptr::NonNull;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -10,16 +9,12 @@ use farcall_core::testkit::Watchdog;
 use super::super::sites::{Load, Store};
 use super::super::{Ends, Layout, Mapped, Memory, Popped, Pushed, Side};
 use super::KEYS;
-
-/// Lines that a region begins on.
-#[repr(align(64))]
-struct Line(#[expect(dead_code, reason = "it is only there to be room")] [u8; 64]);
+use super::heap::Heap;
 
 fn region(bytes: usize) -> Mapped {
-    let lines: Vec<Line> = (0..bytes.div_ceil(64)).map(|_| Line([0; 64])).collect();
-    let base = NonNull::from(Box::leak(lines.into_boxed_slice())).cast();
-    // SAFETY: so many bytes are there for ever, and nothing else knows of them.
-    unsafe { Mapped::new(base, bytes, Arc::new(())) }
+    let heap = Arc::new(Heap::new(bytes));
+    // SAFETY: so many bytes are there as long as the heap is, which is used for nothing else.
+    unsafe { Mapped::new(heap.base(), bytes, heap) }
 }
 
 #[test]

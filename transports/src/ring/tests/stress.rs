@@ -40,6 +40,8 @@ fn exchange<M: Memory + Clone>(mut ends: Ends<M>, own: &Bell, others: &Bell, see
     let (mut to, mut from) = (Chance::new(seed), Chance::new(seed ^ 1));
     let draw = |chance: &mut Chance| {
         let size = if chance.hits(1, 16) { chance.below(600) } else { chance.below(60) };
+        // The interpreter cannot model a word that was written by an atomic store and then in part by a copy.
+        let size = if cfg!(miri) { size / 4 * 4 } else { size };
         vec![chance.number() as u8; size]
     };
     let (mut sent, mut taken, mut frame) = (0, 0, Vec::new());

@@ -38,7 +38,7 @@ fn frames_come_out_as_they_went_in() {
 fn a_frame_goes_round_the_end() {
     let layout = Layout::tiny(16, 500);
     for before in 0..16 {
-        for size in 0..400 {
+        for size in (0..400).step_by(if cfg!(miri) { 37 } else { 1 }) {
             let (mut here, mut there) = pair(layout);
             let mut frame = Vec::new();
             for _ in 0..before {
@@ -50,9 +50,6 @@ fn a_frame_goes_round_the_end() {
             assert_eq!(here.producer.push(head, body), Ok(Pushed::Taken));
             assert_eq!(there.consumer.pop(&mut frame), Ok(Popped::Frame));
             assert_eq!(frame, sent);
-        }
-        if cfg!(miri) {
-            break;
         }
     }
 }
