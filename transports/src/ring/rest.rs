@@ -52,6 +52,12 @@ impl<M: Memory> Rest<M> {
         self.sleep & 1 == 1
     }
 
+    /// Whether the peer has seen the announcement that stands.
+    #[inline]
+    pub(crate) fn is_seen(&self) -> bool {
+        self.is_announced() && self.memory.load(self.peer_seen_at, Load::Seen) == self.sleep
+    }
+
     /// Takes the announcement back. `true`: the peer has seen it, so that its bell has rung or is about to.
     pub(crate) fn awake(&mut self) -> bool {
         if !self.is_announced() {

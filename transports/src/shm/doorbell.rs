@@ -6,7 +6,7 @@ use std::sync::Arc;
 use farcall_core::Trust;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{OFlags, fcntl_getfl};
-use rustix::io::{Errno, read, write};
+use rustix::io::{read, write};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 /// Rings taken off a socket at once. A peer that rings faster is heard again at the next sleep.
@@ -64,16 +64,19 @@ impl Bell {
         };
     }
 
-    /// Takes the peer's rings off; whether there were any.
-    pub(super) fn clear(&self) -> bool {
+    /// Takes the peer's rings off; how many there were.
+    pub(super) fn clear(&self) -> u64 {
         match self {
-            Bell::Events { ours, .. } => read(&**ours, &mut [0; 8]).is_ok(),
+            Bell::Events { ours, .. } => {
+                let mut rings = [0; 8];
+                read(&**ours, &mut rings).map_or(0, |_| u64::from_ne_bytes(rings))
+            }
             Bell::Socket(socket) => {
                 let mut rings = [0; RINGS];
                 let taken =
                     rustix::io::retry_on_intr(|| recv(&**socket, &mut rings[..], RecvFlags::DONTWAIT));
                 // At its end the socket stays readable; that is told by the link's life.
-                !matches!(taken, Ok((0, _)) | Err(Errno::AGAIN))
+                taken.map_or(0, |(rings, _)| rings as u64)
             }
         }
     }

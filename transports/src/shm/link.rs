@@ -13,6 +13,12 @@ use super::doorbell::Bell;
 use crate::ring::{Broken, Ends, Keys, Layout, Mapped, Popped, Pushed, Side};
 use crate::sys::forked::Origin;
 
+/// Rings for nothing that are borne with.
+const VAIN: u64 = IDLE_FRAMES as u64;
+
+/// Listening so often in vain is reason to look at the bell itself.
+const SUSPICION: u32 = 16;
+
 /// What a link is made of.
 pub(super) struct Parts {
     pub(super) memory: Mapped,
@@ -47,10 +53,12 @@ pub(crate) struct ShmLink {
     blocked: Option<usize>,
     /// Frames went through since somebody last listened for the bell.
     has_moved: bool,
-    /// The bell was rung before it was disarmed.
-    was_rung: bool,
-    /// Rings in a row that brought nothing.
-    vain: u32,
+    /// Rings that the peer owes for announcements which it has seen.
+    owed: u64,
+    /// How often somebody listened in a row without anything going through.
+    idle: u32,
+    /// Rings for nothing since something went through.
+    vain: u64,
     /// The peer has said that nothing more will come.
     is_over: bool,
 }
@@ -77,7 +85,8 @@ impl ShmLink {
             is_published: false,
             blocked: None,
             has_moved: false,
-            was_rung: false,
+            owed: 0,
+            idle: 0,
             vain: 0,
             is_over: false,
         })
@@ -93,14 +102,23 @@ impl ShmLink {
 
     /// From here on the next news ring the bell; what came before is to be looked for.
     ///
-    /// The bell is cleared only here, where a new announcement follows: others may sleep at it, who then are rung for again.
-    /// It is cleared if it was rung, or if it was listened for before and nothing has come of it.
+    /// The bell is cleared only here, where an announcement follows: others may sleep at it, who then are rung for again. For
+    /// each announcement that it has seen the peer rings once; what rings besides is found out by and by.
     fn listen(&mut self) {
-        let was_rung = std::mem::take(&mut self.was_rung) | self.ends.rest.awake();
-        let has_moved = std::mem::take(&mut self.has_moved);
-        if was_rung || !has_moved {
-            let was_vain = self.bell.clear() && !has_moved && !self.ends.consumer.is_ready();
-            self.vain = if was_vain { self.vain.saturating_add(1) } else { 0 };
+        self.idle = self.idle.wrapping_add(1);
+        if std::mem::take(&mut self.has_moved) {
+            // A ring may come for an announcement that was taken back in that moment, but something comes with it.
+            (self.idle, self.vain) = (0, 0);
+        }
+        let is_suspect = self.idle > 0 && self.idle.is_multiple_of(SUSPICION);
+        if self.ends.rest.is_announced() && !self.ends.rest.is_seen() && self.owed == 0 && !is_suspect {
+            return;
+        }
+        self.disarm();
+        if self.owed > 0 || is_suspect {
+            let rings = self.bell.clear();
+            self.vain = self.vain.saturating_add(rings.saturating_sub(self.owed));
+            self.owed = self.owed.saturating_sub(rings);
         }
         self.ends.rest.announce();
     }
@@ -178,8 +196,8 @@ impl Link for ShmLink {
                 self.has_moved = true;
                 Ok(Received::Frame(&self.current))
             }
-            Popped::Nothing if self.vain > IDLE_FRAMES => {
-                let text = format!("the peer rang {} times in a row for nothing", self.vain);
+            Popped::Nothing if self.vain > VAIN => {
+                let text = format!("the peer rang {} times for nothing", self.vain);
                 Err(LinkFault::Broken(text))
             }
             Popped::Nothing => {
@@ -199,7 +217,7 @@ impl Link for ShmLink {
         // While a frame waits for room, each look is a turn.
         !self.origin.is_elsewhere()
             && self.blocked.is_none()
-            && self.vain <= IDLE_FRAMES
+            && self.vain <= VAIN
             && !self.ends.consumer.is_ready()
     }
 
@@ -230,7 +248,7 @@ impl Link for ShmLink {
 
     fn disarm(&mut self) {
         if !self.origin.is_elsewhere() {
-            self.was_rung |= self.ends.rest.awake();
+            self.owed += u64::from(self.ends.rest.awake());
         }
     }
 

@@ -8,6 +8,7 @@ mod mem;
 mod pipe;
 mod registry;
 mod shm;
+mod shm_ends;
 mod shortage;
 mod tcp;
 mod unix;
