@@ -18,6 +18,7 @@ use crate::transport::{Link, Peer, Readiness};
 use crate::wire::{Open, Opened};
 
 mod attend;
+mod ending;
 mod host;
 mod polite;
 mod task;
@@ -64,6 +65,7 @@ pub struct Driver {
     /// same time.
     room: AtomicUsize,
     waiting: Waiting,
+    company: polite::Company,
     attendants: attend::Attendants,
     sleeper: Mutex<Option<Arc<dyn Sleeper>>>,
     peer: Mutex<Peer>,
@@ -111,6 +113,7 @@ impl Driver {
             wanted: AtomicBool::new(false),
             room: AtomicUsize::new(0),
             waiting,
+            company: polite::Company::default(),
             host,
             server,
             home,
@@ -205,8 +208,18 @@ impl Driver {
 
     /// The same for a caller that knows the time.
     pub fn flush_at(self: &Arc<Self>, now: Time) {
+        self.flush_by(now, |_| {});
+    }
+
+    /// The same for one that is going to look for the answer: nobody need ring for it.
+    pub fn flush_awake(self: &Arc<Self>, now: Time) {
+        self.flush_by(now, Turn::stay_awake);
+    }
+
+    fn flush_by(self: &Arc<Self>, now: Time, first: impl Fn(&mut Turn)) {
         let mut chores = Chores::default();
         while let Some(mut turn) = self.try_turn() {
+            first(&mut turn);
             self.run(&mut turn, Receive::No, now, 0, &mut chores);
             drop(turn);
             chores.run();

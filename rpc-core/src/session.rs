@@ -7,13 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::Waker;
 
-use crate::buffers;
 use crate::error::Error;
-use crate::limits::{SEND_BUDGET, SEND_HARD};
-use crate::proto::{Event, Handed, InKey, Machine, Outgoing, Stage, Verdict, Violation};
+use crate::proto::{Handed, InKey, Machine, Outgoing, Stage, Violation};
 use crate::time::Time;
 use crate::wire::Opened;
 
+mod absorb;
 mod bench;
 mod chores;
 mod incoming;
@@ -137,6 +136,7 @@ impl Session {
             inner.absorb(event, chores);
         }
         inner.absorb_events(chores);
+        self.claim_for(&mut inner, chores);
         self.note_requests(&inner);
         self.note_due(&inner);
         Ok(self.due() <= now || !inner.machine.is_flushed() || !inner.watchers.is_empty())
@@ -376,66 +376,5 @@ impl Session {
         drop(inner);
         drop(before);
         stage
-    }
-}
-
-impl Inner {
-    /// Whether so many bytes of verdicts wait that nothing more is read or dispatched.
-    /// Whether so much waits for the peer that its calls are not dispatched.
-    fn is_over_budget(&self) -> bool {
-        self.machine.answer_bytes() > SEND_BUDGET
-    }
-
-    /// Whether so much waits, on both ways, that nothing more may be read.
-    fn must_pause(&self) -> bool {
-        let answers = self.machine.answer_bytes();
-        answers > SEND_HARD || (answers > SEND_BUDGET && self.requests.is_full())
-    }
-
-    fn absorb_events(&mut self, chores: &mut Chores) {
-        while let Some(event) = self.machine.poll_event() {
-            self.absorb(event, chores);
-        }
-    }
-
-    fn absorb(&mut self, event: Event<'_>, chores: &mut Chores) {
-        match event {
-            Event::Verdict { token, verdict } => {
-                self.asked = false;
-                let settled = match verdict {
-                    Verdict::Value(payload) => Settled::Value(payload.into_buffer(buffers::take)),
-                    Verdict::Failed(payload) => Settled::Failed(payload.into_buffer(buffers::take)),
-                    Verdict::Error(error) => Settled::Error(error),
-                    Verdict::Cancelled(fate) => Settled::cancelled(fate),
-                };
-                if let Some(waker) = self.waiters.settle(token, settled) {
-                    chores.wake(waker);
-                }
-            }
-            Event::Request { key, object, method, deadline, cause, payload } => {
-                self.asked = true;
-                let body = payload.into_buffer(buffers::take);
-                // Whoever waits for that call may be the only one who can run what it has caused.
-                let causer = cause.and_then(|number| self.machine.token(number));
-                if let Some(waker) = causer.and_then(|token| self.waiters.rouse(token)) {
-                    chores.wake(waker);
-                }
-                self.requests.push(Request { key, object, method, deadline, cause, body });
-            }
-            Event::Open { object, open } => chores.rare().open = Some((object, open)),
-            Event::Stop(key) => {
-                if let Some(waker) = self.running.forget(key) {
-                    chores.wake(waker);
-                }
-            }
-            Event::Ready => {
-                chores.rare().ready = true;
-                chores.wake_all(&mut self.watchers);
-            }
-            Event::Draining => {}
-            Event::Closed(error) => {
-                chores.rare().end.get_or_insert(error);
-            }
-        }
     }
 }

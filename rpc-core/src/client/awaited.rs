@@ -18,7 +18,11 @@ impl<T, E: From<Error>> Future for Call<T, E> {
         let State::Started(token) = this.state else { return Poll::Ready(this.refused()) };
         if let Some(started) = started {
             let driver = this.driver();
-            if started.alone || (started.many && driver.is_side_by_side()) {
+            let mut patience = started.alone.then(|| driver.patience(true)).flatten();
+            let looks = patience.is_some() && driver.may_look();
+            if looks {
+                driver.flush_awake(started.at);
+            } else if started.alone || (started.many && driver.is_side_by_side()) {
                 driver.flush_at(started.at);
             } else {
                 driver.flush_soon();
@@ -26,13 +30,17 @@ impl<T, E: From<Error>> Future for Call<T, E> {
             if started.sooner {
                 driver.rearm();
             }
-            // Others may be about to start calls as well.
-            if let Some(mut patience) = started.alone.then(|| driver.patience(true)).flatten() {
-                driver.look_soon(&mut patience, cx.waker());
-                this.patience = Some(patience);
+            let later = !looks && patience.is_some();
+            if let Some(patience) = patience.as_mut().filter(|_| later) {
+                driver.look_soon(patience, cx.waker());
+            }
+            this.patience = patience;
+            if later {
                 return Poll::Pending;
             }
-        } else {
+        }
+        // A call that was started just now, without patience, has its waker in place.
+        if started.is_none() || this.patience.is_some() {
             let mut patience = this.patience.take();
             let looked = this.driver().look_for(token, cx.waker(), &mut patience);
             this.patience = patience;

@@ -212,8 +212,10 @@ impl<T, E: From<Error>> Call<T, E> {
             let polite = driver.is_polite();
             let started =
                 if polite { self.start(None) } else { with_thread_waker(|waker| self.start(Some(waker))) };
-            if let Some(started) = started {
-                driver.flush_at(started.at);
+            match started {
+                Some(started) if polite => driver.flush_awake(started.at),
+                Some(started) => driver.flush_at(started.at),
+                None => {}
             }
             result = Some(match self.state {
                 State::Started(token) => {

@@ -6,8 +6,8 @@ use std::task::Waker;
 
 use slab::Slab;
 
+use crate::driver::ending::gone;
 use crate::driver::polite::Glance;
-use crate::driver::turn::gone;
 use crate::driver::{Driver, Patience, Receive, Wants};
 use crate::error::Gone;
 use crate::session::Expected;

@@ -4,7 +4,7 @@
 //! processor away again and again; then it is over, and whoever waits sleeps.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Waker;
 
 use crate::driver::{Driver, Host, Receive};
@@ -94,9 +94,10 @@ impl Patience {
         self.left = Some(host.now());
     }
 
-    /// It is polled again; `true`: nobody else was polled meanwhile, so that the processor may go to other processes.
-    pub fn come_back(&mut self, host: &dyn Host) -> bool {
-        self.left.take().is_some_and(|left| host.now().since(left) < AT_ONCE)
+    /// It is polled again after it left; `true`: so soon that nobody else was polled meanwhile, and the processor may go to
+    /// other processes.
+    pub fn come_back(&mut self, host: &dyn Host) -> Option<bool> {
+        self.left.take().map(|left| host.now().since(left) < AT_ONCE)
     }
 
     /// Pauses no more; whoever stops looking says so.
@@ -110,6 +111,34 @@ impl Patience {
 impl Drop for Patience {
     fn drop(&mut self) {
         debug_assert!(!self.pauses, "whoever stops looking rests");
+    }
+}
+
+/// Whether tasks that call share their runtime with others that are ready, as far as the last calls have shown. Each of
+/// the others wants its turn before a call waits in its place; but to be polled again costs more than an answer takes.
+#[derive(Debug, Default)]
+pub(super) struct Company {
+    /// Above zero: there were others lately.
+    seen: AtomicU32,
+    calls: AtomicU32,
+}
+
+/// Calls after which company that is not seen again is forgotten.
+const MEMORY: u32 = 4;
+
+/// One call in so many lets others have their turn first, to see whether there are any.
+const SAMPLE: u32 = 16;
+
+impl Company {
+    fn is_none(&self) -> bool {
+        let calls = self.calls.load(Ordering::Relaxed).wrapping_add(1);
+        self.calls.store(calls, Ordering::Relaxed);
+        self.seen.load(Ordering::Relaxed) == 0 && !calls.is_multiple_of(SAMPLE)
+    }
+
+    fn learn(&self, seen: bool) {
+        let before = self.seen.load(Ordering::Relaxed);
+        self.seen.store(if seen { MEMORY } else { before.saturating_sub(1) }, Ordering::Relaxed);
     }
 }
 
@@ -158,26 +187,37 @@ impl Driver {
 
     /// Looks whether something has come, and does a turn if so.
     pub(super) fn glance(self: &Arc<Self>, may_dispatch: bool) -> Glance {
-        let Ok(turn) = self.turn.try_lock() else { return Glance::Taken };
-        let quiet = turn.link.as_ref().is_some_and(|link| link.is_quiet());
-        drop(turn);
-        if self.was_wanted() {
-            self.flush();
-        }
-        if quiet && self.session.due() > self.host.lately() {
+        let Ok(mut turn) = self.turn.try_lock() else { return Glance::Taken };
+        turn.stay_awake();
+        let is_quiet = turn.link.as_ref().is_some_and(|link| link.is_quiet());
+        if is_quiet && self.session.due() > self.host.lately() {
+            drop(turn);
+            if self.was_wanted() {
+                self.flush();
+            }
             return Glance::Quiet;
         }
-        if self.turn(Receive::Glance, may_dispatch) { Glance::More } else { Glance::Turned }
+        if self.turn_with(turn, Receive::Glance, may_dispatch) { Glance::More } else { Glance::Turned }
     }
 
     /// One poll of a call that waits for its verdict.
     pub fn look_for(self: &Arc<Self>, token: u32, waker: &Waker, left: &mut Option<Patience>) -> Looked {
-        // Calls that were started meanwhile are the attendant's, and this one with them.
-        let Some(mut patience) = left.take().filter(|_| self.session.is_alone()) else {
+        let Some(mut patience) = left.take() else {
             return self.session.take(token, waker).map_or(Looked::Later, Looked::Settled);
         };
         let host = &*self.host;
-        let mut may_give_way = patience.come_back(host);
+        let mut may_give_way = match patience.come_back(host) {
+            None => true,
+            Some(at_once) => {
+                let alone = self.session.is_alone();
+                self.company.learn(!at_once || !alone);
+                if !alone {
+                    // Calls that were started meanwhile are the attendant's, and this one with them.
+                    return self.session.take(token, waker).map_or(Looked::Later, Looked::Settled);
+                }
+                at_once
+            }
+        };
         let (mut settled, mut soon) = (None, false);
         while settled.is_none() {
             let glance = self.glance(false);
@@ -210,6 +250,12 @@ impl Driver {
             }
             None => self.session.take(token, waker).map_or(Looked::Later, Looked::Settled),
         }
+    }
+
+    /// Whether a call that was started alone looks for its verdict in its first poll; if not, other tasks that are ready have
+    /// their turn first, and may start calls as well.
+    pub fn may_look(&self) -> bool {
+        self.company.is_none()
     }
 
     /// Leaves the processor to the other tasks that are ready, to look again after them.

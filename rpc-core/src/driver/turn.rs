@@ -1,17 +1,16 @@
 //! The turn: receive, tick, flush, under one lock; then, with the lock free, wake and dispatch.
 
-use std::io::ErrorKind;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
+use crate::driver::ending::gone;
 use crate::driver::wait::Post;
 use crate::driver::{Driver, Home, Wants};
-use crate::error::{Code, Error, Fate, Gone};
+use crate::error::{Error, Gone};
 use crate::limits::{FLUSH_EVERY, TURN_BYTES, TURN_FRAMES};
-use crate::proto::{Handed, Outgoing};
-use crate::session::{Chores, Rare};
+use crate::proto::Outgoing;
+use crate::session::{Chores, Rare, Request};
 use crate::time::Time;
-use crate::transport::{Link, LinkFault, OutFrame, Received, Sent};
+use crate::transport::{Link, OutFrame, Received, Sent};
 
 /// Whether a turn receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,18 +29,18 @@ pub enum Receive {
 pub(super) struct Turn {
     pub(super) link: Option<Box<dyn Link>>,
     /// The frame that found no room.
-    frame: Option<Outgoing>,
+    pub(super) frame: Option<Outgoing>,
     pub(super) blocked: bool,
     pub(super) paused: bool,
-    partial: bool,
+    pub(super) partial: bool,
     /// For the thread that sits at the link; made when one first does.
     pub(super) post: Option<Arc<Post>>,
     /// The peer has closed in order.
-    leaves: bool,
+    pub(super) leaves: bool,
     /// It has, for this reason, and left calls behind that are dispatched before the session ends.
-    closed: Option<Error>,
+    pub(super) closed: Option<Error>,
     /// What was received asks for nothing to be sent.
-    idle: bool,
+    pub(super) idle: bool,
 }
 
 impl Turn {
@@ -79,6 +78,13 @@ impl Turn {
         self.closed.is_some()
     }
 
+    /// Whoever has this turn looks for what comes.
+    pub(super) fn stay_awake(&mut self) {
+        if let Some(link) = &mut self.link {
+            link.disarm();
+        }
+    }
+
     /// Arms the link for a sleep.
     pub(super) fn stand(&mut self) -> Standing {
         let wants = self.wants();
@@ -88,7 +94,7 @@ impl Turn {
 }
 
 /// Why receiving stopped.
-enum Stopped {
+pub(super) enum Stopped {
     Drained,
     Budget,
     /// So many verdicts wait for the peer that nothing is read from it.
@@ -99,18 +105,27 @@ enum Stopped {
 impl Driver {
     /// One turn. `true`: there is more to receive, or somebody wanted a turn meanwhile.
     pub fn turn(self: &Arc<Self>, receive: Receive, may_dispatch: bool) -> bool {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.turn_with(turn, receive, may_dispatch)
+    }
+
+    /// The same for somebody who has it already.
+    pub(super) fn turn_with<'a>(
+        self: &'a Arc<Self>,
+        mut turn: MutexGuard<'a, Turn>,
+        receive: Receive,
+        may_dispatch: bool,
+    ) -> bool {
         // A peer that works meanwhile need not wait for its first verdicts until all its calls have been read.
         let parts = if self.is_side_by_side() { TURN_FRAMES / FLUSH_EVERY } else { 1 };
         let mut now = self.time();
-        let mut again = false;
-        let mut chores = Chores::default();
-        for _ in 0..parts {
-            let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            again = self.run(&mut turn, receive, now, TURN_FRAMES / parts, &mut chores);
+        for part in 1.. {
+            let mut chores = Chores::before_dispatch(may_dispatch && self.server.is_some());
+            let again = self.run(&mut turn, receive, now, TURN_FRAMES / parts, &mut chores);
             let closed = turn.closed.is_some();
             drop(turn);
             chores.run();
-            match if may_dispatch { self.dispatch(now) } else { None } {
+            match if may_dispatch { self.dispatch(chores.take_request(), now) } else { None } {
                 Some(later) => {
                     now = later;
                     self.flush_at(now);
@@ -121,23 +136,12 @@ impl Driver {
             if closed {
                 self.part(may_dispatch);
             }
-            if !again {
-                break;
+            if !again || part == parts {
+                return again;
             }
+            turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         }
-        again
-    }
-
-    /// Ends the session of a peer that has closed, once what it has left behind has been dispatched, or cannot be.
-    fn part(self: &Arc<Self>, may_dispatch: bool) {
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let waits = !may_dispatch && self.session.has_dispatchable() && self.attendants.wake();
-        let mut chores = Chores::default();
-        if !waits && let Some(error) = turn.closed.take() {
-            self.lose(&mut turn, &error, &mut chores);
-        }
-        drop(turn);
-        chores.run();
+        false
     }
 
     /// The part of a turn under the lock: whether there is more to receive. `most`: frames that it receives.
@@ -166,46 +170,14 @@ impl Driver {
         more
     }
 
-    /// The end of a turn that has met something rare.
-    #[cold]
-    fn conclude(
+    pub(super) fn receive(
         &self,
         turn: &mut Turn,
-        stopped: Stopped,
-        sent: Result<(), Error>,
-        rare: Rare,
+        how: Receive,
+        now: Time,
+        most: usize,
         chores: &mut Chores,
-    ) {
-        let end = match (stopped, sent) {
-            (Stopped::Ended(error), _) => Some(error),
-            (_, Err(error)) => {
-                // What the peer had answered before its end of the link broke still counts. A link that was never made has
-                // an end too, but that says less than why.
-                match self.receive(turn, Receive::ToTheEnd, self.time(), 0, chores) {
-                    Stopped::Ended(first) if matches!(error.code(), Code::PeerGone(_)) => Some(first),
-                    _ => Some(error),
-                }
-            }
-            _ => rare.end,
-        };
-        match end {
-            // The peer has closed in order, and what it has left behind is still to be done.
-            Some(error) if turn.leaves && self.session.has_dispatchable() => turn.closed = Some(error),
-            Some(error) => self.lose(turn, &error, chores),
-            None => {}
-        }
-        if rare.ready
-            && let Some(link) = &turn.link
-        {
-            // With the hello has come what the kernel knows of the peer.
-            turn.post = None;
-            let processors = self.host.processors(link.peer().pid);
-            self.room.store(processors.saturating_sub(1), Ordering::Relaxed);
-            *self.peer.lock().unwrap_or_else(PoisonError::into_inner) = link.peer();
-        }
-    }
-
-    fn receive(&self, turn: &mut Turn, how: Receive, now: Time, most: usize, chores: &mut Chores) -> Stopped {
+    ) -> Stopped {
         if how != Receive::ToTheEnd && turn.paused {
             return Stopped::Paused;
         }
@@ -217,6 +189,7 @@ impl Driver {
             }
             match link.receive() {
                 Ok(Received::Frame(frame)) => {
+                    self.session.put_back(chores);
                     frames += 1;
                     bytes += frame.len();
                     match self.session.receive(frame, now, chores) {
@@ -242,6 +215,9 @@ impl Driver {
                 Err(fault) => break Stopped::Ended(self.fault(fault)),
             }
         };
+        if !matches!(stopped, Stopped::Drained) {
+            self.session.put_back(chores);
+        }
         // A turn that leaves something behind says so to the link, by flushing it.
         let behind = matches!(stopped, Stopped::Budget);
         turn.idle = (frames > 0 || how == Receive::Glance)
@@ -255,25 +231,6 @@ impl Driver {
             self.session.note_link(now, turn.blocked, partial, false);
         }
         stopped
-    }
-
-    /// Tells the peer which rule it broke, in one attempt, and says so. Not if frames wait for the link: none may
-    /// overtake another, or the link's count of accepted ones would name the wrong ones.
-    fn accuse(&self, link: &mut dyn Link, waiting: bool, rule: &str) -> Error {
-        let error = Error::new(Code::ProtocolViolation, Fate::Unknown, rule);
-        self.session.close(&error);
-        while !waiting && let Some(frame) = self.session.transmit(self.host.now()) {
-            let sent = link.send(OutFrame { head: frame.head.as_slice(), body: frame.body() });
-            if !matches!(sent, Ok(Sent::Taken)) {
-                break;
-            }
-        }
-        let _ = link.flush();
-        Error::new(
-            Code::PeerGone(Gone::Poisoned),
-            Fate::Unknown,
-            format!("the peer broke the protocol: {rule}"),
-        )
     }
 
     fn send(&self, turn: &mut Turn, now: Time, chores: &mut Chores) -> Result<(), Error> {
@@ -311,51 +268,20 @@ impl Driver {
         Ok(())
     }
 
-    /// The link is gone, for this reason: everyone who waits is to be told.
-    pub(super) fn lose(&self, turn: &mut Turn, error: &Error, chores: &mut Chores) {
-        let accepted = turn.link.as_ref().map_or(0, |link| link.accepted());
-        let taken = turn.link.as_mut().and_then(|link| link.taken());
-        self.session.lose(error, Handed { accepted, taken }, chores);
-        turn.link = None;
-        turn.post = None;
-        turn.frame = None;
-        turn.blocked = false;
-        self.rouse();
-    }
-
     /// Wakes those who sleep on the link, to look again at what they wait for.
-    fn rouse(&self) {
+    pub(super) fn rouse(&self) {
         self.attendants.wake();
         if let Some(sleeper) = &*self.sleeper.lock().unwrap_or_else(PoisonError::into_inner) {
             sleeper.unpark();
         }
     }
 
-    fn fault(&self, fault: LinkFault) -> Error {
-        let text = format!("{}: {fault}", self.url);
-        match fault {
-            LinkFault::Io(error) => {
-                let code = match error.kind() {
-                    ErrorKind::ConnectionRefused | ErrorKind::NotFound | ErrorKind::HostUnreachable => {
-                        Code::Unavailable
-                    }
-                    ErrorKind::PermissionDenied => Code::PermissionDenied,
-                    ErrorKind::OutOfMemory => Code::ResourceExhausted,
-                    _ => Code::PeerGone(Gone::Reset),
-                };
-                Error::new(code, Fate::Unknown, text).with_source(error)
-            }
-            LinkFault::NotFarcall { .. } => Error::new(Code::ProtocolViolation, Fate::Unknown, text),
-            LinkFault::Forked => Error::new(Code::Forked, Fate::Unknown, text),
-            LinkFault::Exited(_) => Error::new(Code::PeerGone(Gone::Exited), Fate::Unknown, text),
-            _ => Error::new(Code::PeerGone(Gone::Poisoned), Fate::Unknown, text),
-        }
-    }
-
     /// Serves what waits, unless somebody does already. `Some`: something was served, and so late is it now.
-    pub(super) fn dispatch(self: &Arc<Self>, mut now: Time) -> Option<Time> {
+    ///
+    /// `first` has been handed over already.
+    pub(super) fn dispatch(self: &Arc<Self>, first: Option<Request>, mut now: Time) -> Option<Time> {
         let server = self.server.as_ref()?;
-        let mut request = self.session.begin_dispatch()?;
+        let mut request = first.or_else(|| self.session.begin_dispatch())?;
         for served in 1.. {
             now = server.dispatch(self, request, now);
             request = match self.session.next_request() {
@@ -374,8 +300,4 @@ impl Driver {
     pub(super) fn anyone_dispatches(&self) -> bool {
         self.home == Home::Anyone
     }
-}
-
-pub(super) fn gone(why: Gone) -> Error {
-    Error::new(Code::PeerGone(why), Fate::Unknown, format!("the peer is gone: {why}"))
 }

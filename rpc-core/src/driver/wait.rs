@@ -300,7 +300,7 @@ impl Driver {
             self.run_callbacks(token);
         }
         if self.anyone_dispatches()
-            && let Some(now) = self.dispatch(self.host.now())
+            && let Some(now) = self.dispatch(None, self.host.now())
         {
             self.flush_at(now);
         }

@@ -264,6 +264,13 @@ impl Machine {
         waiting
     }
 
+    /// A request that was about to be dispatched waits again.
+    pub fn unbegin(&mut self, key: InKey) {
+        if self.calls_in.stage(key) == Some(Stage::Running) {
+            self.calls_in.set_stage(key, Stage::Waiting);
+        }
+    }
+
     /// How far a call to be served has come; `None` after its verdict.
     pub fn stage(&self, key: InKey) -> Option<Stage> {
         self.calls_in.stage(key)

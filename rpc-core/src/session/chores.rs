@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::task::Waker;
 
 use crate::error::Error;
+use crate::session::Request;
 use crate::wire::Open;
 
 /// What a call to the session asks its caller to do once the lock is free.
@@ -13,6 +14,9 @@ pub struct Chores {
     first: Option<Waker>,
     others: Vec<Waker>,
     rare: Option<Box<Rare>>,
+    /// A request that is the only one may be handed over instead of being queued.
+    pub(super) takes: bool,
+    pub(super) request: Option<Request>,
 }
 
 /// What comes a few times in the life of a connection.
@@ -47,6 +51,21 @@ impl Chores {
     /// Wakes all of these when the lock is free.
     pub fn wake_all(&mut self, wakers: &mut Vec<Waker>) {
         self.others.append(wakers);
+    }
+
+    /// Chores of a turn after which requests are dispatched.
+    pub fn before_dispatch(dispatch: bool) -> Self {
+        Chores { takes: dispatch, ..Chores::default() }
+    }
+
+    /// Whether a request was handed over.
+    pub fn has_request(&self) -> bool {
+        self.request.is_some()
+    }
+
+    /// The request that was handed over: with it comes the right to dispatch.
+    pub fn take_request(&mut self) -> Option<Request> {
+        self.request.take()
     }
 
     /// Notes something rare.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
 use crate::limits::SEND_BUDGET;
-use crate::session::{Inner, Request, Session};
+use crate::session::{Chores, Inner, Request, Session};
 
 #[derive(Debug, Default)]
 pub(super) struct Requests {
@@ -47,7 +47,42 @@ fn weight(request: &Request) -> usize {
     request.body.len() + 64
 }
 
+impl Inner {
+    /// Whether a request that has come now would be the next to be dispatched.
+    pub(super) fn may_hand_over(&self) -> bool {
+        self.requests.queue.is_empty() && !self.is_over_budget()
+    }
+}
+
 impl Session {
+    /// With a request that is handed over goes the right to dispatch; without that it waits like others.
+    pub(super) fn claim_for(&self, inner: &mut Inner, chores: &mut Chores) {
+        if !chores.takes || chores.request.is_none() {
+            return;
+        }
+        // Later ones of the same turn are queued behind it.
+        chores.takes = false;
+        if self.claimed.swap(true, Ordering::AcqRel) {
+            if let Some(request) = chores.request.take() {
+                inner.requests.push(request);
+            }
+        } else if let Some(request) = &chores.request {
+            inner.machine.begin(request.key);
+        }
+    }
+
+    /// A request that was handed over waits like others: more has come that may concern it.
+    pub fn put_back(&self, chores: &mut Chores) {
+        let Some(request) = chores.request.take() else { return };
+        let mut inner = self.lock();
+        inner.machine.unbegin(request.key);
+        inner.requests.bytes += weight(&request);
+        inner.requests.queue.push_front(request);
+        self.note_requests(&inner);
+        drop(inner);
+        self.claimed.store(false, Ordering::Release);
+    }
+
     pub(super) fn note_requests(&self, inner: &Inner) {
         self.requested.store(!inner.requests.queue.is_empty(), Ordering::Release);
     }

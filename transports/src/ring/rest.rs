@@ -69,12 +69,13 @@ impl<M: Memory> Rest<M> {
         is_seen
     }
 
-    /// To be asked after publishing or freeing: whether the peer sleeps and has not been rung for. `true`: the caller rings.
+    /// To be asked after publishing or freeing: whether the peer sleeps and has not been rung for. `true`: the caller rings,
+    /// unless `is_idle` says that there is nothing to wake it for.
     #[inline]
-    pub(crate) fn must_ring(&mut self) -> bool {
+    pub(crate) fn must_ring(&mut self, is_idle: impl FnOnce() -> bool) -> bool {
         self.memory.fence(Fence::Told);
         let sleep = self.memory.load(self.peer_sleep_at, Load::Sleeping);
-        if sleep & 1 == 0 || sleep == self.rung {
+        if sleep & 1 == 0 || sleep == self.rung || is_idle() {
             return false;
         }
         self.rung = sleep;

@@ -43,6 +43,7 @@ impl Runtime {
             life: None,
             sleep,
             patience: None,
+            unaccompanied: false,
             settled: false,
         };
         self.spawn(task);
@@ -154,6 +155,8 @@ struct ConnectionTask {
     sleep: Sleep,
     /// What is left of it while the task looks again.
     patience: Option<Patience>,
+    /// Nobody else was polled when the task last left the processor to others.
+    unaccompanied: bool,
     /// The peer has said hello, so its pidfd, if any, is known.
     settled: bool,
     /// Dropped after what holds descriptors.
@@ -196,7 +199,7 @@ impl ConnectionTask {
             return false;
         };
         let host = Arc::clone(self.attendance.driver().host());
-        let mut may_give_way = patience.come_back(&*host);
+        let mut may_give_way = self.unaccompanied;
         let mut found = 0;
         let again = loop {
             match patience.moment(&*host) {
@@ -237,6 +240,11 @@ impl Future for ConnectionTask {
         let this = &mut *self;
         this.attendance.set_waker(cx.waker());
         this.subscribe(cx.waker());
+        if let Some(patience) = &mut this.patience
+            && let Some(at_once) = patience.come_back(&**this.attendance.driver().host())
+        {
+            this.unaccompanied = at_once;
+        }
         let worked = this.attendance.work();
         if this.look_again(worked, cx.waker()) {
             return Poll::Pending;
