@@ -4,6 +4,7 @@ mod held;
 mod load;
 mod request;
 mod router;
+mod routes;
 mod run;
 
 pub use load::Load;
@@ -33,5 +34,5 @@ pub trait Service: Send + Sync + 'static {
     fn descriptor(&self) -> &'static ServiceDescriptor;
 
     /// Serves one request.
-    fn dispatch(&self, request: Request);
+    fn dispatch(&self, request: Request<'_>);
 }

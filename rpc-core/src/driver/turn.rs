@@ -1,6 +1,5 @@
 //! The turn: receive, tick, flush, under one lock; then, with the lock free, wake and dispatch.
 
-use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -9,8 +8,8 @@ use crate::driver::wait::Post;
 use crate::driver::{Driver, Home, Wants};
 use crate::error::{Code, Error, Fate, Gone};
 use crate::limits::{FLUSH_EVERY, TURN_BYTES, TURN_FRAMES};
-use crate::proto::Outgoing;
-use crate::session::Chores;
+use crate::proto::{Handed, Outgoing};
+use crate::session::{Chores, Rare};
 use crate::time::Time;
 use crate::transport::{Link, LinkFault, OutFrame, Received, Sent};
 
@@ -21,6 +20,8 @@ pub enum Receive {
     No,
     /// It receives until would-block or budget.
     Yes,
+    /// The same for somebody who only looks whether something has come: if not, there is nothing to send either.
+    Glance,
     /// It receives until would-block or the end, however much: the peer has died.
     ToTheEnd,
 }
@@ -28,7 +29,8 @@ pub enum Receive {
 /// The link and what has been taken from the session for it.
 pub(super) struct Turn {
     pub(super) link: Option<Box<dyn Link>>,
-    frames: VecDeque<Outgoing>,
+    /// The frame that found no room.
+    frame: Option<Outgoing>,
     pub(super) blocked: bool,
     pub(super) paused: bool,
     partial: bool,
@@ -46,7 +48,7 @@ impl Turn {
     pub(super) fn new(link: Box<dyn Link>) -> Self {
         Turn {
             link: Some(link),
-            frames: VecDeque::new(),
+            frame: None,
             blocked: false,
             paused: false,
             partial: false,
@@ -72,6 +74,11 @@ impl Turn {
         Wants { read: !self.paused, write: self.blocked }
     }
 
+    /// Whether the peer has said goodbye and left calls behind that are still to be dispatched.
+    pub(super) fn is_parting(&self) -> bool {
+        self.closed.is_some()
+    }
+
     /// Arms the link for a sleep.
     pub(super) fn stand(&mut self) -> Standing {
         let wants = self.wants();
@@ -94,18 +101,22 @@ impl Driver {
     pub fn turn(self: &Arc<Self>, receive: Receive, may_dispatch: bool) -> bool {
         // A peer that works meanwhile need not wait for its first verdicts until all its calls have been read.
         let parts = if self.is_side_by_side() { TURN_FRAMES / FLUSH_EVERY } else { 1 };
-        let mut now = self.host.now();
+        let mut now = self.time();
         let mut again = false;
+        let mut chores = Chores::default();
         for _ in 0..parts {
             let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            let (more, chores) = self.run(&mut turn, receive, now, TURN_FRAMES / parts);
+            again = self.run(&mut turn, receive, now, TURN_FRAMES / parts, &mut chores);
             let closed = turn.closed.is_some();
             drop(turn);
-            again = more;
             chores.run();
-            if let Some(later) = if may_dispatch { self.dispatch(now) } else { None } {
-                now = later;
-                self.flush_at(now);
+            match if may_dispatch { self.dispatch(now) } else { None } {
+                Some(later) => {
+                    now = later;
+                    self.flush_at(now);
+                }
+                None if self.was_wanted() => self.flush_at(now),
+                None => {}
             }
             if closed {
                 self.part(may_dispatch);
@@ -114,7 +125,7 @@ impl Driver {
                 break;
             }
         }
-        again || self.wanted.load(Ordering::SeqCst)
+        again
     }
 
     /// Ends the session of a peer that has closed, once what it has left behind has been dispatched, or cannot be.
@@ -129,61 +140,79 @@ impl Driver {
         chores.run();
     }
 
-    /// The part of a turn under the lock: whether there is more to receive, and the chores for when the lock is free.
-    /// `most`: frames that it receives.
-    pub(super) fn run(&self, turn: &mut Turn, receive: Receive, now: Time, most: usize) -> (bool, Chores) {
-        let mut chores = Chores::default();
-        // Whoever asked for a turn has left before this something that this turn sends.
-        let asked = self.wanted.swap(false, Ordering::SeqCst);
+    /// The part of a turn under the lock: whether there is more to receive. `most`: frames that it receives.
+    pub(super) fn run(
+        &self,
+        turn: &mut Turn,
+        receive: Receive,
+        now: Time,
+        most: usize,
+        chores: &mut Chores,
+    ) -> bool {
         if turn.closed.is_some() {
-            return (false, chores);
+            return false;
         }
         turn.idle = false;
-        let stopped = if receive == Receive::No {
-            Stopped::Drained
-        } else {
-            self.receive(turn, receive, now, most, &mut chores)
+        let stopped = match receive {
+            Receive::No => Stopped::Drained,
+            _ => self.receive(turn, receive, now, most, chores),
         };
-        let sent = if turn.idle && !asked { Ok(()) } else { self.send(turn, now, &mut chores) };
+        let sent = if turn.idle { Ok(()) } else { self.send(turn, now, chores) };
         let more = matches!(stopped, Stopped::Budget | Stopped::Paused) && !turn.paused;
+        let rare = chores.take_rare();
+        if rare.is_some() || sent.is_err() || matches!(stopped, Stopped::Ended(_)) {
+            self.conclude(turn, stopped, sent, rare.map_or_else(Rare::default, |rare| *rare), chores);
+        }
+        more
+    }
+
+    /// The end of a turn that has met something rare.
+    #[cold]
+    fn conclude(
+        &self,
+        turn: &mut Turn,
+        stopped: Stopped,
+        sent: Result<(), Error>,
+        rare: Rare,
+        chores: &mut Chores,
+    ) {
         let end = match (stopped, sent) {
             (Stopped::Ended(error), _) => Some(error),
             (_, Err(error)) => {
                 // What the peer had answered before its end of the link broke still counts. A link that was never made has
                 // an end too, but that says less than why.
-                match self.receive(turn, Receive::ToTheEnd, now, most, &mut chores) {
+                match self.receive(turn, Receive::ToTheEnd, self.time(), 0, chores) {
                     Stopped::Ended(first) if matches!(error.code(), Code::PeerGone(_)) => Some(first),
                     _ => Some(error),
                 }
             }
-            _ => chores.end.take(),
+            _ => rare.end,
         };
         match end {
             // The peer has closed in order, and what it has left behind is still to be done.
             Some(error) if turn.leaves && self.session.has_dispatchable() => turn.closed = Some(error),
-            Some(error) => self.lose(turn, &error, &mut chores),
+            Some(error) => self.lose(turn, &error, chores),
             None => {}
         }
-        if chores.ready
+        if rare.ready
             && let Some(link) = &turn.link
         {
             // With the hello has come what the kernel knows of the peer.
             turn.post = None;
-            let beside = self.host.runs_beside(link.peer().pid);
-            self.side_by_side.store(beside, Ordering::Relaxed);
+            let processors = self.host.processors(link.peer().pid);
+            self.room.store(processors.saturating_sub(1), Ordering::Relaxed);
             *self.peer.lock().unwrap_or_else(PoisonError::into_inner) = link.peer();
         }
-        (more, chores)
     }
 
     fn receive(&self, turn: &mut Turn, how: Receive, now: Time, most: usize, chores: &mut Chores) -> Stopped {
-        if how == Receive::Yes && turn.paused {
+        if how != Receive::ToTheEnd && turn.paused {
             return Stopped::Paused;
         }
         let Some(link) = &mut turn.link else { return Stopped::Drained };
         let (mut frames, mut bytes, mut wanted) = (0_usize, 0_usize, false);
         let stopped = loop {
-            if how == Receive::Yes && (frames >= most || bytes >= TURN_BYTES) {
+            if how != Receive::ToTheEnd && (frames >= most || bytes >= TURN_BYTES) {
                 break Stopped::Budget;
             }
             match link.receive() {
@@ -193,17 +222,19 @@ impl Driver {
                     match self.session.receive(frame, now, chores) {
                         Ok(step) => wanted |= step,
                         Err(violation) => {
-                            let waiting = !turn.frames.is_empty();
+                            let waiting = turn.frame.is_some();
                             break Stopped::Ended(self.accuse(&mut **link, waiting, &violation.0));
                         }
                     }
-                    if let (Some((object, open)), Some(server)) = (chores.open.take(), &self.server) {
-                        self.session.answer_open(object, &server.open(open));
-                        wanted = true;
-                    }
-                    if let Some(error) = chores.end.take() {
-                        turn.leaves = true;
-                        break Stopped::Ended(error);
+                    if let Some(rare) = chores.rare_if_any() {
+                        if let (Some((object, open)), Some(server)) = (rare.open.take(), &self.server) {
+                            self.session.answer_open(object, &server.open(object, open));
+                            wanted = true;
+                        }
+                        if let Some(error) = rare.end.take() {
+                            turn.leaves = true;
+                            break Stopped::Ended(error);
+                        }
                     }
                 }
                 Ok(Received::WouldBlock) => break Stopped::Drained,
@@ -213,7 +244,11 @@ impl Driver {
         };
         // A turn that leaves something behind says so to the link, by flushing it.
         let behind = matches!(stopped, Stopped::Budget);
-        turn.idle = frames > 0 && !behind && !wanted && !turn.blocked && turn.frames.is_empty();
+        turn.idle = (frames > 0 || how == Receive::Glance)
+            && !behind
+            && !wanted
+            && !turn.blocked
+            && turn.frame.is_none();
         let partial = link.is_mid_frame();
         if partial || turn.partial {
             turn.partial = partial;
@@ -227,12 +262,11 @@ impl Driver {
     fn accuse(&self, link: &mut dyn Link, waiting: bool, rule: &str) -> Error {
         let error = Error::new(Code::ProtocolViolation, Fate::Unknown, rule);
         self.session.close(&error);
-        let mut frames = VecDeque::new();
-        if !waiting {
-            self.session.transmit(self.host.now(), TURN_BYTES, &mut frames);
-        }
-        for frame in frames {
-            let _ = link.send(OutFrame { head: frame.head.as_slice(), body: frame.body() });
+        while !waiting && let Some(frame) = self.session.transmit(self.host.now()) {
+            let sent = link.send(OutFrame { head: frame.head.as_slice(), body: frame.body() });
+            if !matches!(sent, Ok(Sent::Taken)) {
+                break;
+            }
         }
         let _ = link.flush();
         Error::new(
@@ -247,20 +281,19 @@ impl Driver {
         let before = link.accepted();
         let was_blocked = turn.blocked;
         let (mut blocked, mut watched, mut more) = (false, false, true);
-        while !blocked && (more || !turn.frames.is_empty()) {
-            if turn.frames.is_empty() {
-                let step = self.session.step(now, TURN_BYTES, &mut turn.frames, chores);
-                (more, watched) = (step.more, step.watched);
-                turn.paused = step.over_budget;
-            }
-            while let Some(frame) = turn.frames.front() {
-                let out = OutFrame { head: frame.head.as_slice(), body: frame.body() };
-                if link.send(out).map_err(|fault| self.fault(fault))? == Sent::WouldBlock {
+        while more && !blocked {
+            let frame = turn.frame.take().or_else(|| {
+                let step = self.session.step(now, chores);
+                (turn.paused, watched, more) = (step.over_budget, step.watched, step.more);
+                step.frame
+            });
+            let Some(frame) = frame else { break };
+            let out = OutFrame { head: frame.head.as_slice(), body: frame.body() };
+            match link.send(out).map_err(|fault| self.fault(fault))? {
+                Sent::Taken => frame.recycle(),
+                Sent::WouldBlock => {
                     blocked = true;
-                    break;
-                }
-                if let Some(frame) = turn.frames.pop_front() {
-                    frame.recycle();
+                    turn.frame = Some(frame);
                 }
             }
         }
@@ -273,7 +306,7 @@ impl Driver {
             self.rouse();
         }
         if !blocked && watched && self.session.sent_all(chores) {
-            chores.end = Some(gone(Gone::LocalClose));
+            chores.rare().end = Some(gone(Gone::LocalClose));
         }
         Ok(())
     }
@@ -281,10 +314,11 @@ impl Driver {
     /// The link is gone, for this reason: everyone who waits is to be told.
     pub(super) fn lose(&self, turn: &mut Turn, error: &Error, chores: &mut Chores) {
         let accepted = turn.link.as_ref().map_or(0, |link| link.accepted());
-        self.session.lose(error, accepted, chores);
+        let taken = turn.link.as_mut().and_then(|link| link.taken());
+        self.session.lose(error, Handed { accepted, taken }, chores);
         turn.link = None;
         turn.post = None;
-        turn.frames.clear();
+        turn.frame = None;
         turn.blocked = false;
         self.rouse();
     }
@@ -312,6 +346,7 @@ impl Driver {
                 Error::new(code, Fate::Unknown, text).with_source(error)
             }
             LinkFault::NotFarcall { .. } => Error::new(Code::ProtocolViolation, Fate::Unknown, text),
+            LinkFault::Forked => Error::new(Code::Forked, Fate::Unknown, text),
             LinkFault::Exited(_) => Error::new(Code::PeerGone(Gone::Exited), Fate::Unknown, text),
             _ => Error::new(Code::PeerGone(Gone::Poisoned), Fate::Unknown, text),
         }

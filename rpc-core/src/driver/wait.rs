@@ -295,7 +295,7 @@ impl Driver {
     }
 
     /// Runs the handlers that are this thread's to run.
-    fn run_handlers(self: &Arc<Self>, callbacks_of: Option<u32>) {
+    pub(super) fn run_handlers(self: &Arc<Self>, callbacks_of: Option<u32>) {
         if let Some(token) = callbacks_of {
             self.run_callbacks(token);
         }

@@ -3,7 +3,7 @@
 use crate::error::{Code, Error, Fate};
 use crate::proto::calls_out::Scope;
 use crate::proto::liveness::Due;
-use crate::proto::{Event, Machine, Stage, Verdict};
+use crate::proto::{Event, Handed, Machine, Stage, Verdict};
 use crate::time::Time;
 use crate::wire::{Head, Kind, encode_error};
 
@@ -110,10 +110,10 @@ impl Machine {
         self.closing
     }
 
-    /// The link is gone; `accepted` frames had left whole. Every call ends: events follow.
-    pub fn handle_link_lost(&mut self, error: &Error, accepted: u64) {
+    /// The link is gone, and so much is known of the frames handed out. Every call ends: events follow.
+    pub fn handle_link_lost(&mut self, error: &Error, handed: Handed) {
         self.closing = true;
-        self.lose(error, accepted, Scope::All);
+        self.lose(error, handed, Scope::All);
         for (key, stage) in self.calls_in.all() {
             if matches!(stage, Stage::Running) {
                 self.calls_in.set_stage(key, Stage::Cancelled);
@@ -124,8 +124,8 @@ impl Machine {
         }
     }
 
-    pub(super) fn lose(&mut self, error: &Error, accepted: u64, scope: Scope) {
-        for (token, fate) in self.calls_out.take_lost(accepted, self.peer_last, scope) {
+    pub(super) fn lose(&mut self, error: &Error, handed: Handed, scope: Scope) {
+        for (token, fate) in self.calls_out.take_lost(handed, self.peer_last, scope) {
             if let Some(token) = token {
                 let verdict = Verdict::Error(error.with_fate(fate));
                 self.events.push_back(Event::Verdict { token, verdict });

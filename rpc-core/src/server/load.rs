@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::limits::MAX_SERVER_CALLS;
 
-/// How many calls all connections of one server are serving.
+/// How many handlers all connections of one server are running, besides those that threads are polling just now.
 #[derive(Clone, Debug, Default)]
 pub struct Load(Arc<AtomicU32>);
 
@@ -14,11 +14,15 @@ pub struct Load(Arc<AtomicU32>);
 pub(super) struct Permit(Load);
 
 impl Load {
-    /// A place, unless all are taken.
-    pub(super) fn enter(&self) -> Option<Permit> {
-        let before = self.0.fetch_add(1, Ordering::Relaxed);
-        let permit = Permit(self.clone());
-        (before < MAX_SERVER_CALLS).then_some(permit)
+    /// Whether all places are taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= MAX_SERVER_CALLS
+    }
+
+    /// A place for a handler that goes on elsewhere.
+    pub(super) fn enter(&self) -> Permit {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Permit(self.clone())
     }
 }
 

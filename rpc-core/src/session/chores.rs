@@ -12,6 +12,12 @@ pub struct Chores {
     /// Wake this one, and those on the list: most turns wake one.
     first: Option<Waker>,
     others: Vec<Waker>,
+    rare: Option<Box<Rare>>,
+}
+
+/// What comes a few times in the life of a connection.
+#[derive(Debug, Default)]
+pub struct Rare {
     /// The peer has closed, or must be given up, for this reason.
     pub end: Option<Error>,
     /// The peer has said hello.
@@ -43,17 +49,31 @@ impl Chores {
         self.others.append(wakers);
     }
 
-    /// Does them; no lock may be held.
-    pub fn run(mut self) {
+    /// Notes something rare.
+    pub fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// What is rare, if there is something.
+    pub fn rare_if_any(&mut self) -> Option<&mut Rare> {
+        self.rare.as_deref_mut()
+    }
+
+    /// Takes it.
+    pub fn take_rare(&mut self) -> Option<Box<Rare>> {
+        self.rare.take()
+    }
+
+    /// Wakes whoever is to be woken; no lock may be held.
+    pub fn run(&mut self) {
         if let Some(waker) = self.first.take() {
             waker.wake();
         }
-        if self.others.capacity() == 0 {
-            return;
+        if self.others.capacity() > 0 {
+            for waker in self.others.drain(..) {
+                waker.wake();
+            }
+            let _ = SPARE.try_with(|spare| spare.set(std::mem::take(&mut self.others)));
         }
-        for waker in self.others.drain(..) {
-            waker.wake();
-        }
-        let _ = SPARE.try_with(|spare| spare.set(self.others));
     }
 }

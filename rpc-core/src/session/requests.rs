@@ -11,14 +11,18 @@ pub(super) struct Requests {
     queue: VecDeque<Request>,
     /// Bytes that the queue holds.
     bytes: usize,
-    /// Somebody dispatches.
-    claimed: bool,
 }
 
 impl Requests {
     /// Whether so many bytes wait that no more should come.
     pub(super) fn is_full(&self) -> bool {
         self.bytes > SEND_BUDGET
+    }
+
+    fn pop(&mut self) -> Option<Request> {
+        let request = self.queue.pop_front()?;
+        self.bytes -= weight(&request);
+        Some(request)
     }
 
     fn take(&mut self, at: usize) -> Option<Request> {
@@ -55,27 +59,30 @@ impl Session {
 
     /// Whether requests wait that somebody may dispatch now.
     pub fn has_dispatchable(&self) -> bool {
-        self.has_requests() && {
+        self.has_requests() && !self.claimed.load(Ordering::Acquire) && {
             let inner = self.lock();
-            !inner.requests.claimed && !inner.requests.queue.is_empty() && !inner.is_over_budget()
+            !inner.requests.queue.is_empty() && !inner.is_over_budget()
         }
     }
 
     /// Claims the right to dispatch, if there is something to dispatch and nobody does, and gives the first request.
     pub fn begin_dispatch(&self) -> Option<Request> {
-        if !self.has_requests() {
+        if !self.has_requests() || self.claimed.swap(true, Ordering::AcqRel) {
             return None;
         }
-        let mut inner = self.lock();
-        if inner.requests.claimed {
-            return None;
-        }
-        self.next(&mut inner)
+        self.next_request()
     }
 
     /// The next request for whoever has claimed the right; `None` gives the right back.
     pub fn next_request(&self) -> Option<Request> {
-        self.next(&mut self.lock())
+        if self.has_requests()
+            && let Some(next) = self.next(&mut self.lock())
+        {
+            return Some(next);
+        }
+        self.claimed.swap(false, Ordering::AcqRel);
+        // Whoever brought a request meanwhile found the right claimed, which the step above has seen, and went away.
+        if self.has_dispatchable() { self.begin_dispatch() } else { None }
     }
 
     fn next(&self, inner: &mut Inner) -> Option<Request> {
@@ -84,12 +91,11 @@ impl Session {
             if inner.is_over_budget() {
                 break None;
             }
-            match inner.requests.take(0) {
+            match inner.requests.pop() {
                 Some(request) if !inner.machine.begin(request.key) => {}
                 next => break next,
             }
         };
-        inner.requests.claimed = next.is_some();
         self.note_requests(inner);
         next
     }

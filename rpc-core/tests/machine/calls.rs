@@ -67,7 +67,7 @@ fn no_call_overtakes_a_call_that_is_being_cut() {
 fn a_call_given_up_between_fragments_is_aborted_and_not_sent() {
     let mut lone = Lone::calling();
     let key = lone.try_call(0, vec![1; 3 * MAX_FRAGMENT], Time::NEVER).unwrap();
-    lone.machine.poll_transmit(lone.now, 1, &mut std::collections::VecDeque::new());
+    lone.machine.poll_transmit(lone.now).unwrap();
     let left = lone.machine.cancel(key);
     assert_eq!((left, left.fate()), (Left::Abort(1 << 16), Fate::NotSent));
     assert_eq!(lone.says_kinds(), [Kind::Abort]);

@@ -7,6 +7,7 @@ mod harness;
 mod mem;
 mod pipe;
 mod registry;
+mod shm;
 mod shortage;
 mod tcp;
 mod unix;

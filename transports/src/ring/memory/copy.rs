@@ -1,0 +1,227 @@
+//! Copies between private memory and memory that others may write at the same time.
+//!
+//! A plain copy would be a data race there. On x86-64 the shared side is read and written by assembly, which the compiler
+//! does not look into; elsewhere, and in an interpreter, by relaxed atomics, word by word.
+
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+pub(super) use machine::{load, store};
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+pub(super) use words::{load, store};
+
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod machine {
+    //! By the processor's own moves: sixteen, eight or four bytes at a time, of which the last may overlap the one before.
+
+    use std::arch::asm;
+    use std::arch::x86_64::__m128i;
+
+    /// Bytes from which the processor's string move is worth its start.
+    const STRING: usize = 384;
+
+    /// How many bytes a move takes.
+    trait Moved: Copy {
+        /// # Safety
+        /// So many bytes of shared memory are there.
+        unsafe fn store(self, to: *mut u8);
+        /// # Safety
+        /// So many bytes of shared memory are there.
+        unsafe fn load(from: *const u8) -> Self;
+    }
+
+    macro_rules! moved {
+        ($type:ty, $class:ident, $store:literal, $load:literal) => {
+            impl Moved for $type {
+                #[inline(always)]
+                unsafe fn store(self, to: *mut u8) {
+                    // SAFETY: the caller's promise; no alignment is asked for, and nothing else is touched.
+                    unsafe { asm!($store, in(reg) to, in($class) self, options(nostack, preserves_flags)) };
+                }
+
+                #[inline(always)]
+                unsafe fn load(from: *const u8) -> Self {
+                    let value: $type;
+                    // SAFETY: the caller's promise; no alignment is asked for, and nothing is written but the register.
+                    unsafe {
+                        asm!($load, out($class) value, in(reg) from, options(nostack, preserves_flags, readonly))
+                    };
+                    value
+                }
+            }
+        };
+    }
+
+    moved!(__m128i, xmm_reg, "movups [{}], {}", "movups {}, [{}]");
+    moved!(u64, reg, "mov [{}], {}", "mov {}, [{}]");
+    moved!(u32, reg, "mov [{}], {:e}", "mov {:e}, [{}]");
+    moved!(u8, reg_byte, "mov [{}], {}", "mov {}, [{}]");
+
+    /// Writes `len` bytes to shared memory.
+    ///
+    /// # Safety
+    /// `to` is shared memory of `len` bytes, `from` private memory of `len` bytes.
+    #[inline]
+    pub(in super::super) unsafe fn store(to: *mut u8, from: *const u8, len: usize) {
+        let size = size_of_moves(len);
+        // SAFETY: the caller's promise, and no move is larger than `len`.
+        match size {
+            16 => unsafe { store_by::<__m128i>(to, from, len) },
+            8 => unsafe { store_by::<u64>(to, from, len) },
+            4 => unsafe { store_by::<u32>(to, from, len) },
+            1 => unsafe { store_by::<u8>(to, from, len) },
+            _ => unsafe { string(to, from, len) },
+        }
+    }
+
+    /// Reads `len` bytes of shared memory; where moves overlap the second reading counts.
+    ///
+    /// # Safety
+    /// `from` is shared memory of `len` bytes, `to` private memory of `len` bytes.
+    #[inline]
+    pub(in super::super) unsafe fn load(from: *const u8, to: *mut u8, len: usize) {
+        let size = size_of_moves(len);
+        // SAFETY: the caller's promise, and no move is larger than `len`.
+        match size {
+            16 => unsafe { load_by::<__m128i>(from, to, len) },
+            8 => unsafe { load_by::<u64>(from, to, len) },
+            4 => unsafe { load_by::<u32>(from, to, len) },
+            1 => unsafe { load_by::<u8>(from, to, len) },
+            _ => unsafe { string(to, from, len) },
+        }
+    }
+
+    /// The largest moves of which one fits; 0 stands for the string move.
+    #[inline(always)]
+    fn size_of_moves(len: usize) -> usize {
+        match len {
+            STRING.. => 0,
+            16.. => 16,
+            8.. => 8,
+            4.. => 4,
+            _ => 1,
+        }
+    }
+
+    /// # Safety
+    /// As for [`store`], and `len` is 0 or no less than a move.
+    #[inline(always)]
+    unsafe fn store_by<T: Moved>(to: *mut u8, from: *const u8, len: usize) {
+        let mut at = 0;
+        while at < len {
+            let here = at.min(len - size_of::<T>());
+            // SAFETY: a whole move is there from `here` on.
+            let from = unsafe { from.add(here) };
+            // SAFETY: as above, and it is private memory.
+            let value = unsafe { from.cast::<T>().read_unaligned() };
+            // SAFETY: as above, in shared memory.
+            let to = unsafe { to.add(here) };
+            // SAFETY: as above.
+            unsafe { value.store(to) };
+            at += size_of::<T>();
+        }
+    }
+
+    /// # Safety
+    /// As for [`load`], and `len` is 0 or no less than a move.
+    #[inline(always)]
+    unsafe fn load_by<T: Moved>(from: *const u8, to: *mut u8, len: usize) {
+        let mut at = 0;
+        while at < len {
+            let here = at.min(len - size_of::<T>());
+            // SAFETY: a whole move is there from `here` on.
+            let from = unsafe { from.add(here) };
+            // SAFETY: as above, in shared memory.
+            let value = unsafe { T::load(from) };
+            // SAFETY: as above, in private memory.
+            let to = unsafe { to.add(here) };
+            // SAFETY: as above.
+            unsafe { to.cast::<T>().write_unaligned(value) };
+            at += size_of::<T>();
+        }
+    }
+
+    /// # Safety
+    /// `len` bytes are there at both, which do not overlap.
+    #[inline]
+    unsafe fn string(to: *mut u8, from: *const u8, len: usize) {
+        // SAFETY: the caller's promise; the direction flag is clear, as everywhere.
+        unsafe {
+            asm!(
+                "rep movsb",
+                inout("rdi") to => _, inout("rsi") from => _, inout("rcx") len => _,
+                options(nostack, preserves_flags)
+            );
+        }
+    }
+}
+
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+mod words {
+    //! By relaxed atomics: bytes up to the first word of the shared side, words, bytes.
+
+    use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
+
+    const WORD: usize = 4;
+
+    /// How many bytes stand before the first whole word, and how many in whole words.
+    fn split(shared: *const u8, len: usize) -> (usize, usize) {
+        let before = shared.addr().wrapping_neg() % WORD;
+        let before = before.min(len);
+        (before, (len - before) / WORD * WORD)
+    }
+
+    /// Writes `len` bytes to shared memory.
+    ///
+    /// # Safety
+    /// `to` is shared memory of `len` bytes, `from` private memory of `len` bytes.
+    pub(in super::super) unsafe fn store(to: *mut u8, from: *const u8, len: usize) {
+        let (before, words) = split(to, len);
+        let mut at = 0;
+        while at < len {
+            // SAFETY: `at < len`.
+            let to = unsafe { to.add(at) };
+            // SAFETY: `at < len`.
+            let from = unsafe { from.add(at) };
+            if (before..before + words).contains(&at) {
+                // SAFETY: a whole word is there, which is aligned, and only atomics touch it.
+                let word = unsafe { AtomicU32::from_ptr(to.cast()) };
+                // SAFETY: private memory, of which a whole word is there.
+                word.store(unsafe { from.cast::<u32>().read_unaligned() }, Relaxed);
+                at += WORD;
+            } else {
+                // SAFETY: a byte is there, and only atomics touch it.
+                let byte = unsafe { AtomicU8::from_ptr(to) };
+                // SAFETY: private memory, of which a byte is there.
+                byte.store(unsafe { from.read() }, Relaxed);
+                at += 1;
+            }
+        }
+    }
+
+    /// Reads `len` bytes of shared memory.
+    ///
+    /// # Safety
+    /// `from` is shared memory of `len` bytes, `to` private memory of `len` bytes.
+    pub(in super::super) unsafe fn load(from: *const u8, to: *mut u8, len: usize) {
+        let (before, words) = split(from, len);
+        let mut at = 0;
+        while at < len {
+            // SAFETY: `at < len`.
+            let to = unsafe { to.add(at) };
+            // SAFETY: `at < len`.
+            let from = unsafe { from.add(at) };
+            if (before..before + words).contains(&at) {
+                // SAFETY: a whole word is there, which is aligned, and only atomics touch it.
+                let word = unsafe { AtomicU32::from_ptr(from.cast_mut().cast()) };
+                // SAFETY: private memory, in which a whole word has room.
+                unsafe { to.cast::<u32>().write_unaligned(word.load(Relaxed)) };
+                at += WORD;
+            } else {
+                // SAFETY: a byte is there, and only atomics touch it.
+                let byte = unsafe { AtomicU8::from_ptr(from.cast_mut()) };
+                // SAFETY: private memory, in which a byte has room.
+                unsafe { to.write(byte.load(Relaxed)) };
+                at += 1;
+            }
+        }
+    }
+}
