@@ -37,11 +37,16 @@ fn socket(directory: &TempDir) -> String {
     format!("unix:{}", directory.path().join("s").display())
 }
 
+fn ring(directory: &TempDir) -> String {
+    format!("shm:{}", directory.path().join("r").display())
+}
+
 /// The URL under which clients find the server, and the server where it is not started by them.
 fn server(wire: &str, directory: &TempDir) -> (String, Option<Peer>) {
     let url = match wire {
         "exec" => return (exec_url("", None), None),
         "tcp" => "tcp://127.0.0.1:0".to_owned(),
+        "shm" => ring(directory),
         _ => socket(directory),
     };
     let peer = Peer::serving(&url);
@@ -102,6 +107,12 @@ fn threads_that_wait_over_tcp_learn_of_a_kill() {
 }
 
 #[test]
+fn threads_that_wait_over_shared_memory_learn_of_a_kill() {
+    let _dog = watch(40);
+    (0..ROUNDS).for_each(|_| kill_under_threads("shm"));
+}
+
+#[test]
 fn threads_that_wait_for_a_child_learn_of_its_kill() {
     let _dog = watch(40);
     (0..ROUNDS).for_each(|_| kill_under_threads("exec"));
@@ -146,6 +157,12 @@ fn tasks_that_wait_over_a_unix_socket_learn_of_a_kill() {
 fn tasks_that_wait_over_tcp_learn_of_a_kill() {
     let _dog = watch(40);
     (0..ROUNDS).for_each(|_| on_a_runtime(kill_under_tasks("tcp")));
+}
+
+#[test]
+fn tasks_that_wait_over_shared_memory_learn_of_a_kill() {
+    let _dog = watch(40);
+    (0..ROUNDS).for_each(|_| on_a_runtime(kill_under_tasks("shm")));
 }
 
 #[test]
@@ -304,12 +321,12 @@ fn kill_a_caller(url: &str, gauge: &Gauge, heirs: bool) {
 fn handlers_of_a_killed_caller_are_cancelled() {
     let _dog = watch(60);
     let directory = directory();
-    for url in [socket(&directory), "tcp://127.0.0.1:0".into()] {
+    for url in [socket(&directory), ring(&directory), "tcp://127.0.0.1:0".into()] {
         let subject = Subject::default();
         let gauge = Gauge::clone(&subject.hanging);
         let server = farcall::serve(url, ProbeServer::new(subject)).wait().unwrap();
         (0..ROUNDS).for_each(|_| kill_a_caller(server.url(), &gauge, false));
-        if server.url().starts_with("unix:") && kernel_names_speakers() {
+        if !server.url().starts_with("tcp:") && kernel_names_speakers() {
             (0..ROUNDS).for_each(|_| kill_a_caller(server.url(), &gauge, true));
         }
     }
@@ -320,13 +337,13 @@ fn handlers_of_a_killed_caller_are_cancelled_on_a_runtime() {
     let _dog = watch(60);
     let directory = directory();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    for url in [socket(&directory), "tcp://127.0.0.1:0".into()] {
+    for url in [socket(&directory), ring(&directory), "tcp://127.0.0.1:0".into()] {
         let subject = Subject::default();
         let gauge = Gauge::clone(&subject.hanging);
         let server = farcall::serve(url, ProbeServer::new(subject)).into_future();
         let server = runtime.block_on(server).unwrap();
         (0..ROUNDS).for_each(|_| kill_a_caller(server.url(), &gauge, false));
-        if server.url().starts_with("unix:") && kernel_names_speakers() {
+        if !server.url().starts_with("tcp:") && kernel_names_speakers() {
             (0..ROUNDS).for_each(|_| kill_a_caller(server.url(), &gauge, true));
         }
     }

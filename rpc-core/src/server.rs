@@ -1,5 +1,6 @@
 //! The serving face of a session: routes requests to services and runs their handlers.
 
+mod backlog;
 mod held;
 mod load;
 mod request;

@@ -20,8 +20,30 @@ const CHAIN: usize = 4;
 pub struct Death {
     killed: Instant,
     kernel: JoinHandle<Instant>,
+    machine: Machine,
+}
+
+/// What the machine has kept from this process since a moment.
+pub struct Machine {
     delays: HashMap<String, Duration>,
     stolen: Duration,
+}
+
+impl Machine {
+    /// From now on.
+    pub fn since_now() -> Machine {
+        Machine { delays: delays(), stolen: stolen() }
+    }
+
+    /// How long those threads were kept waiting for a processor that were kept longest, if one waited for the other. The
+    /// threads must still be there.
+    pub fn held_back(&self) -> Duration {
+        let before = |thread: &String| self.delays.get(thread).copied().unwrap_or_default();
+        let mut waits: Vec<Duration> =
+            delays().iter().map(|(thread, now)| now.saturating_sub(before(thread))).collect();
+        waits.sort_unstable_by(|a, b| b.cmp(a));
+        waits.iter().take(CHAIN).sum::<Duration>() + stolen().saturating_sub(self.stolen)
+    }
 }
 
 /// How long a thread has stood ready without a processor, by its number, for each thread of this process.
@@ -55,10 +77,10 @@ impl Death {
             readable(&watched)
         });
         at_its_place.recv().expect("the witness comes");
-        let (delays, stolen) = (delays(), stolen());
+        let machine = Machine::since_now();
         let killed = Instant::now();
         pidfd_send_signal(&life, Signal::KILL).expect("the process can be killed");
-        Death { killed, kernel, delays, stolen }
+        Death { killed, kernel, machine }
     }
 
     /// When it was.
@@ -70,11 +92,7 @@ impl Death {
     /// of it and of when there was a processor to do it on. The threads that it took must still be there.
     pub fn was_noticed(self, end: Instant, bound: Duration) {
         let kernel = self.kernel.join().expect("the witness says when it was").max(self.killed);
-        let before = |thread: &String| self.delays.get(thread).copied().unwrap_or_default();
-        let mut waits: Vec<Duration> =
-            delays().iter().map(|(thread, now)| now.saturating_sub(before(thread))).collect();
-        waits.sort_unstable_by(|a, b| b.cmp(a));
-        let machine = waits.iter().take(CHAIN).sum::<Duration>() + stolen().saturating_sub(self.stolen);
+        let machine = self.machine.held_back();
         let late = end.saturating_duration_since(kernel);
         assert!(
             late <= bound + machine,

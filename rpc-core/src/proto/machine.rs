@@ -264,11 +264,14 @@ impl Machine {
         waiting
     }
 
-    /// A request that was about to be dispatched waits again.
-    pub fn unbegin(&mut self, key: InKey) {
-        if self.calls_in.stage(key) == Some(Stage::Running) {
+    /// A request that was about to be dispatched waits again, until another [`begin`](Machine::begin); `false` if it no
+    /// longer stands.
+    pub fn postpone(&mut self, key: InKey) -> bool {
+        let running = self.calls_in.stage(key) == Some(Stage::Running);
+        if running {
             self.calls_in.set_stage(key, Stage::Waiting);
         }
+        running
     }
 
     /// How far a call to be served has come; `None` after its verdict.

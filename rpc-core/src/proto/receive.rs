@@ -240,7 +240,7 @@ impl Machine {
                     id,
                     encode_cancelled(Fate::NotExecuted),
                 );
-                Ok(None)
+                Ok(Some(Event::Stop(key)))
             }
             Some(Stage::Running) => {
                 self.calls_in.set_stage(key, Stage::Cancelled);

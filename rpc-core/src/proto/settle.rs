@@ -64,6 +64,7 @@ impl Machine {
             } else {
                 let text = "the deadline passed before the handler began";
                 self.refuse(key, &Error::new(Code::DeadlineExceeded, Fate::NotExecuted, text));
+                self.events.push_back(Event::Stop(key));
             }
         }
     }
@@ -115,12 +116,12 @@ impl Machine {
         self.closing = true;
         self.lose(error, handed, Scope::All);
         for (key, stage) in self.calls_in.all() {
-            if matches!(stage, Stage::Running) {
-                self.calls_in.set_stage(key, Stage::Cancelled);
-                self.events.push_back(Event::Stop(key));
-            } else if stage == Stage::Waiting {
-                self.calls_in.remove(key);
+            match stage {
+                Stage::Running => self.calls_in.set_stage(key, Stage::Cancelled),
+                Stage::Waiting => drop(self.calls_in.remove(key)),
+                Stage::Cancelled | Stage::Expired => continue,
             }
+            self.events.push_back(Event::Stop(key));
         }
     }
 
@@ -141,8 +142,8 @@ impl Machine {
                 self.refuse(key, &error);
             } else {
                 self.stopped(key);
-                self.events.push_back(Event::Stop(key));
             }
+            self.events.push_back(Event::Stop(key));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::buffers;
 use crate::codec::{self, Codec, DecodeLimits, Encoding, Seeds};
@@ -139,23 +139,12 @@ impl Request<'_> {
         let Request { load, mut run, body, .. } = self;
         run.leave(load);
         let service = Arc::clone(&core.service);
-        let driver = Arc::clone(run.driver());
-        // Shared, so that a host without a thread to give leaves the verdict to this side.
-        let run = Arc::new(Mutex::new(Some(run)));
-        let lent = Arc::clone(&run);
-        let take = |run: &Mutex<Option<Run>>| run.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let work = Box::new(move || {
-            if let Some(run) = take(&lent) {
-                let driver = Arc::clone(run.driver());
-                run_caught(run, &*service, &body, handler);
-                driver.flush();
-            }
-        });
-        if let Err(error) = driver.host().spawn_blocking(work)
-            && let Some(run) = take(&run)
-        {
-            run.end(Err(Refusal(error.with_fate(Fate::NotExecuted))));
-        }
+        let work = move |run: Run| {
+            let driver = Arc::clone(run.driver());
+            run_caught(run, &*service, &body, handler);
+            driver.flush();
+        };
+        load.backlog().add(run, Box::new(work));
     }
 
     /// Refuses a method that the service does not have.

@@ -42,6 +42,22 @@ impl Run {
         self.permit = Some(load.enter());
     }
 
+    /// The call waits again; `waker` is woken when it is no longer wanted. `false`: it is not now.
+    pub(super) fn postpone(&self, waker: &Waker) -> bool {
+        self.driver().session().postpone(self.serving().key, waker)
+    }
+
+    /// The handler of a call that has waited begins; `false`: it is no longer wanted.
+    pub(super) fn begin(&self) -> bool {
+        self.driver().session().begin(self.serving().key)
+    }
+
+    /// Tells whether the call has no verdict yet, also when the run is elsewhere.
+    pub(super) fn standing(&self) -> impl Fn() -> bool + use<> {
+        let (driver, key) = (Arc::clone(self.driver()), self.serving().key);
+        move || driver.session().stage(key).is_some()
+    }
+
     pub(super) fn watch(&self, waker: &Waker) -> Option<Stage> {
         self.driver().session().watch(self.serving().key, waker)
     }

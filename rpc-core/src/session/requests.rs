@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
+use std::task::Waker;
 
 use crate::limits::SEND_BUDGET;
+use crate::proto::InKey;
 use crate::session::{Chores, Inner, Request, Session};
 
 #[derive(Debug, Default)]
@@ -75,7 +77,7 @@ impl Session {
     pub fn put_back(&self, chores: &mut Chores) {
         let Some(request) = chores.request.take() else { return };
         let mut inner = self.lock();
-        inner.machine.unbegin(request.key);
+        inner.machine.postpone(request.key);
         inner.requests.bytes += weight(&request);
         inner.requests.queue.push_front(request);
         self.note_requests(&inner);
@@ -133,6 +135,27 @@ impl Session {
         };
         self.note_requests(inner);
         next
+    }
+
+    /// A request waits again after it was taken; `waker` is woken when it is no longer wanted. `false`: it is not now.
+    pub fn postpone(&self, key: InKey, waker: &Waker) -> bool {
+        let waker = waker.clone();
+        let mut inner = self.lock();
+        let stands = inner.machine.postpone(key);
+        let before = if stands { inner.running.watch(key, waker) } else { None };
+        drop(inner);
+        drop(before);
+        stands
+    }
+
+    /// The handler of a request that was postponed begins; `false`: it is no longer wanted.
+    pub fn begin(&self, key: InKey) -> bool {
+        let mut inner = self.lock();
+        let watcher = inner.running.forget(key);
+        let stands = inner.machine.begin(key);
+        drop(inner);
+        drop(watcher);
+        stands
     }
 
     /// A waiting request that this call of ours has caused.

@@ -110,7 +110,7 @@ fn a_lost_link_stops_running_handlers_and_forgets_waiting_requests() {
     let call = frame(call_head(2), Options::default(), b"");
     let Told::Request(waiting, _) = lone.hears(&call).remove(0) else { panic!("a request") };
     lone.machine.handle_link_lost(&lost(), Handed::accepted(0));
-    assert_eq!(lone.events(), [Told::Stop(running)]);
+    assert_eq!(lone.events(), [Told::Stop(running), Told::Stop(waiting)]);
     assert!(!lone.machine.begin(waiting));
     lone.machine.stopped(running);
     assert_eq!(lone.machine.serving(), 0);
@@ -148,9 +148,10 @@ fn nothing_follows_a_goodbye() {
 fn a_shutdown_that_is_over_ends_every_handler_with_what_is_true() {
     let mut lone = Lone::serving();
     let running = lone.serves(1);
-    lone.hears(&frame(call_head(2), Options::default(), b""));
+    let call = frame(call_head(2), Options::default(), b"");
+    let Told::Request(waiting, _) = lone.hears(&call).remove(0) else { panic!("a request") };
     lone.machine.stop_running();
-    assert_eq!(lone.events(), [Told::Stop(running)]);
+    assert_eq!(lone.events(), [Told::Stop(running), Told::Stop(waiting)]);
     let told: Vec<_> =
         lone.says().iter().map(|said| (said.call, decode_error(&said.payload).unwrap().fate())).collect();
     assert_eq!(told, [(1, Fate::Started), (2, Fate::NotExecuted)]);
