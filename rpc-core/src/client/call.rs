@@ -219,9 +219,8 @@ impl<T, E: From<Error>> Call<T, E> {
             }
             result = Some(match self.state {
                 State::Started(token) => {
-                    let alone = started.is_some_and(|started| started.alone);
                     let settled = driver
-                        .wait_politely(token, alone)
+                        .wait_politely(token, started.map(|started| started.alone))
                         .unwrap_or_else(|| driver.wait(token, started.is_some() && !polite));
                     self.state = State::Done;
                     self.finish(settled)

@@ -74,8 +74,9 @@ impl Memory for Heap {
     fn copy_out(&self, at: usize, len: usize, into: &mut Vec<u8>) {
         let place = self.place(at, len);
         into.reserve(len);
+        let end = into.spare_capacity_mut().as_mut_ptr().cast();
         // SAFETY: both have so many bytes and do not overlap.
-        unsafe { place.copy_to_nonoverlapping(into.as_mut_ptr().add(into.len()), len) };
+        unsafe { place.copy_to_nonoverlapping(end, len) };
         // SAFETY: they have just been written.
         unsafe { into.set_len(into.len() + len) };
     }
