@@ -34,9 +34,10 @@
 pub use farcall_core::__private;
 pub use farcall_core::client::Closing;
 pub use farcall_core::codec::Codec;
+pub use farcall_core::driver::Waiting;
 pub use farcall_core::transport::Peer;
 pub use farcall_core::{
-    Call, CallError, Client, Code, Connection, Context, Error, Fate, Gone, Service, context, limits,
+    Call, CallError, Client, Code, Connection, Context, Error, Fate, Gone, Service, Trust, context, limits,
     submit_all,
 };
 /// ```

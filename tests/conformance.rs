@@ -10,6 +10,11 @@ use rustix::stdio::{dup2_stderr, dup2_stdout};
 conformance!(mem, |_| Ok(Meeting::at(format!("mem:{}", name()))));
 conformance!(unix_path, unix_path);
 conformance!(unix_abstract, |_| Ok(Meeting::at(format!("unix:@farcall-{}", name()))));
+conformance!(shm_path, |_| shared("shm", ""));
+conformance!(shm_name, |_| Ok(Meeting::at(format!("shm:{}", name()))));
+conformance!(shm_hostile, |_| shared("shm", "?trust=hostile"));
+conformance!(shm_smallest, |_| shared("shm", "?ring=128KiB"));
+conformance!(local, |_| shared("local", ""));
 conformance!(tcp_v4, |_| Ok(Meeting::at("tcp://127.0.0.1:0")));
 conformance!(pipe, pipe);
 conformance!(exec, |server| Ok(exec(server, KEPT_AS_STDERR)));
@@ -23,6 +28,12 @@ fn name() -> String {
 fn unix_path(_: Style) -> Result<Meeting, Error> {
     let directory = tempfile::tempdir().expect("there is a directory for temporary files");
     let url = format!("unix:{}/socket", directory.path().display());
+    Ok(Meeting::at(url).keep(directory))
+}
+
+fn shared(scheme: &str, options: &str) -> Result<Meeting, Error> {
+    let directory = tempfile::tempdir().expect("there is a directory for temporary files");
+    let url = format!("{scheme}:{}/socket{options}", directory.path().display());
     Ok(Meeting::at(url).keep(directory))
 }
 
@@ -73,4 +84,15 @@ fn a_pipe_that_was_opened_by_its_path_carries_calls() {
     let styles = (Style::Blocking, Style::Blocking);
     let meeting = |server| Ok(exec(server, KEPT_BY_PATH));
     run("a pipe by its path", styles, meeting, cases::values::a_mebibyte_is_echoed);
+}
+
+/// Without memory to share, the same wire is a stream, and the suite does not see it.
+#[test]
+fn local_is_a_stream_where_memory_is_refused() {
+    let program = std::env::current_exe().expect("a program has a path");
+    let run =
+        std::process::Command::new(program).arg("local::").env("FARCALL_TEST_DISABLE", "memfd").output();
+    let run = run.expect("this program runs");
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && !said.contains("0 passed"), "{said}");
 }

@@ -4,38 +4,29 @@
 mod peers;
 
 use std::future::Future;
-use std::sync::mpsc;
+use std::sync::{RwLock, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use farcall::{Call, Code, Error, Fate, Gone};
 use peers::process::{self, Peer, cast, exec_url};
 use peers::service::{Gauge, ProbeClient, ProbeServer, Subject};
 use peers::watch;
+use peers::witness::Death;
 use tempfile::TempDir;
 
 /// What a local wire promises.
 const SOON: Duration = Duration::from_millis(50);
 
-/// What a busy machine may make of it in a bad round.
+/// What a time may become that nobody promises.
 const LATE: Duration = Duration::from_secs(3);
+
+/// Kills that are tried in each setting; every one counts.
+const ROUNDS: usize = 8;
 
 #[test]
 fn plays_a_peer_when_asked() {
     process::play_if_asked();
-}
-
-/// Runs `round` until it was quick enough once; it is never allowed to be late.
-fn soon(mut round: impl FnMut() -> Duration) {
-    let mut times = Vec::new();
-    for _ in 0..6 {
-        let time = round();
-        assert!(time < LATE, "it took {time:?}");
-        times.push(time);
-        if time <= SOON {
-            return;
-        }
-    }
-    panic!("never within {SOON:?}: {times:?}");
 }
 
 fn directory() -> TempDir {
@@ -46,11 +37,16 @@ fn socket(directory: &TempDir) -> String {
     format!("unix:{}", directory.path().join("s").display())
 }
 
+fn ring(directory: &TempDir) -> String {
+    format!("shm:{}", directory.path().join("r").display())
+}
+
 /// The URL under which clients find the server, and the server where it is not started by them.
 fn server(wire: &str, directory: &TempDir) -> (String, Option<Peer>) {
     let url = match wire {
-        "exec" => return (exec_url(None), None),
+        "exec" => return (exec_url("", None), None),
         "tcp" => "tcp://127.0.0.1:0".to_owned(),
+        "shm" => ring(directory),
         _ => socket(directory),
     };
     let peer = Peer::serving(&url);
@@ -61,50 +57,65 @@ fn is_gone(error: &Error) -> bool {
     matches!(error.code(), Code::PeerGone(Gone::Exited | Gone::Hup | Gone::Reset))
 }
 
-/// A hundred threads wait for calls that hang; the server is killed; how long until the last has returned.
-fn kill_under_threads(wire: &str) -> Duration {
+/// So many threads wait for calls that hang; the server is killed; what each was told.
+fn kill_under(threads: usize, probe: &ProbeClient, pid: u32) -> Vec<Error> {
+    let (tx, rx) = mpsc::channel();
+    let judged = RwLock::new(());
+    thread::scope(|scope| {
+        // Threads stay until they have been looked at.
+        let judging = judged.write().unwrap();
+        for _ in 0..threads {
+            let (tx, judged) = (tx.clone(), &judged);
+            scope.spawn(move || {
+                let error = probe.hang().wait().unwrap_err();
+                tx.send((Instant::now(), error)).unwrap();
+                drop(judged.read());
+            });
+        }
+        assert_eq!(probe.hanging(threads).wait().unwrap(), threads);
+        let death = Death::of(pid);
+        let (ends, errors): (Vec<_>, Vec<_>) = rx.iter().take(threads).unzip();
+        death.was_noticed(ends.into_iter().max().unwrap(), SOON);
+        drop(judging);
+        errors
+    })
+}
+
+/// A hundred threads wait for calls that hang; the server is killed.
+fn kill_under_threads(wire: &str) {
     let directory = directory();
     let (url, _peer) = server(wire, &directory);
     let probe: ProbeClient = farcall::connect(url).wait().unwrap();
     let pid = probe.pid().wait().unwrap();
-    let (tx, rx) = mpsc::channel();
-    for _ in 0..100 {
-        let (probe, tx) = (probe.clone(), tx.clone());
-        std::thread::spawn(move || {
-            let error = probe.hang().wait().unwrap_err();
-            tx.send((Instant::now(), error)).unwrap();
-        });
-    }
-    assert_eq!(probe.hanging(100).wait().unwrap(), 100);
-    let killed = Instant::now();
-    process::kill(pid);
-    drop(tx);
-    let ends: Vec<_> = rx.iter().collect();
-    assert_eq!(ends.len(), 100);
-    for (_, error) in &ends {
-        assert!(is_gone(error), "{error:?}");
+    for error in kill_under(100, &probe, pid) {
+        assert!(is_gone(&error), "{error:?}");
         assert_eq!(error.fate(), Fate::Unknown, "{error:?}");
     }
     assert_eq!(probe.add(1, 1).wait().unwrap_err().fate(), Fate::NotSent);
-    ends.iter().map(|(at, _)| *at - killed).max().unwrap()
 }
 
 #[test]
 fn threads_that_wait_over_a_unix_socket_learn_of_a_kill() {
     let _dog = watch(40);
-    soon(|| kill_under_threads("unix"));
+    (0..ROUNDS).for_each(|_| kill_under_threads("unix"));
 }
 
 #[test]
 fn threads_that_wait_over_tcp_learn_of_a_kill() {
     let _dog = watch(40);
-    soon(|| kill_under_threads("tcp"));
+    (0..ROUNDS).for_each(|_| kill_under_threads("tcp"));
+}
+
+#[test]
+fn threads_that_wait_over_shared_memory_learn_of_a_kill() {
+    let _dog = watch(40);
+    (0..ROUNDS).for_each(|_| kill_under_threads("shm"));
 }
 
 #[test]
 fn threads_that_wait_for_a_child_learn_of_its_kill() {
     let _dog = watch(40);
-    soon(|| kill_under_threads("exec"));
+    (0..ROUNDS).for_each(|_| kill_under_threads("exec"));
 }
 
 fn on_a_runtime<T>(future: impl Future<Output = T>) -> T {
@@ -112,7 +123,7 @@ fn on_a_runtime<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// The same with a hundred tasks.
-async fn kill_under_tasks(wire: &str) -> Duration {
+async fn kill_under_tasks(wire: &str) {
     let directory = directory();
     let (url, _peer) = server(wire, &directory);
     let probe: ProbeClient = farcall::connect(url).await.unwrap();
@@ -124,35 +135,40 @@ async fn kill_under_tasks(wire: &str) -> Duration {
         })
         .collect();
     assert_eq!(probe.hanging(100).await.unwrap(), 100);
-    let killed = Instant::now();
-    process::kill(pid);
-    let mut last = Duration::ZERO;
+    let death = Death::of(pid);
+    let mut last = death.killed();
     for task in tasks {
         let (error, at) = task.await.unwrap();
         assert!(is_gone(&error), "{error:?}");
         assert_eq!(error.fate(), Fate::Unknown, "{error:?}");
-        last = last.max(at - killed);
+        last = last.max(at);
     }
+    death.was_noticed(last, SOON);
     assert_eq!(probe.add(1, 1).await.unwrap_err().fate(), Fate::NotSent);
-    last
 }
 
 #[test]
 fn tasks_that_wait_over_a_unix_socket_learn_of_a_kill() {
     let _dog = watch(40);
-    soon(|| on_a_runtime(kill_under_tasks("unix")));
+    (0..ROUNDS).for_each(|_| on_a_runtime(kill_under_tasks("unix")));
 }
 
 #[test]
 fn tasks_that_wait_over_tcp_learn_of_a_kill() {
     let _dog = watch(40);
-    soon(|| on_a_runtime(kill_under_tasks("tcp")));
+    (0..ROUNDS).for_each(|_| on_a_runtime(kill_under_tasks("tcp")));
+}
+
+#[test]
+fn tasks_that_wait_over_shared_memory_learn_of_a_kill() {
+    let _dog = watch(40);
+    (0..ROUNDS).for_each(|_| on_a_runtime(kill_under_tasks("shm")));
 }
 
 #[test]
 fn tasks_that_wait_for_a_child_learn_of_its_kill() {
     let _dog = watch(40);
-    soon(|| on_a_runtime(kill_under_tasks("exec")));
+    (0..ROUNDS).for_each(|_| on_a_runtime(kill_under_tasks("exec")));
 }
 
 #[test]
@@ -224,26 +240,16 @@ fn a_child_that_keeps_the_dead_servers_socket_delays_no_thread() {
     if !kernel_names_speakers() {
         return;
     }
-    soon(|| {
+    for _ in 0..ROUNDS {
         let directory = directory();
-        let mut peer = Peer::serving(&socket(&directory));
+        let peer = Peer::serving(&socket(&directory));
         let probe: ProbeClient = farcall::connect(peer.url()).wait().unwrap();
         let _heirs = Heirs(probe.bequeath_sockets().wait().unwrap());
-        let calls: Vec<_> = (0..4)
-            .map(|_| {
-                let call = probe.hang();
-                std::thread::spawn(move || (call.wait().unwrap_err(), Instant::now()))
-            })
-            .collect();
-        probe.hanging(4).wait().unwrap();
-        let killed = Instant::now();
-        peer.kill();
-        let ends = calls.into_iter().map(|call| call.join().unwrap());
-        let last = ends.inspect(|(error, _)| {
+        let ends = kill_under(4, &probe, peer.pid());
+        for error in ends {
             assert_eq!((error.code(), error.fate()), (Code::PeerGone(Gone::Exited), Fate::Unknown));
-        });
-        last.map(|(_, at)| at - killed).max().unwrap()
-    });
+        }
+    }
 }
 
 #[test]
@@ -252,21 +258,20 @@ fn a_child_that_keeps_the_dead_servers_socket_delays_no_task() {
     if !kernel_names_speakers() {
         return;
     }
-    soon(|| {
+    for _ in 0..ROUNDS {
         on_a_runtime(async {
             let directory = directory();
-            let mut peer = Peer::serving(&socket(&directory));
+            let peer = Peer::serving(&socket(&directory));
             let probe: ProbeClient = farcall::connect(peer.url()).await.unwrap();
             let _heirs = Heirs(probe.bequeath_sockets().await.unwrap());
             let call = tokio::spawn(probe.hang());
             probe.hanging(1).await.unwrap();
-            let killed = Instant::now();
-            peer.kill();
+            let death = Death::of(peer.pid());
             let error = call.await.unwrap().unwrap_err();
+            death.was_noticed(Instant::now(), SOON);
             assert_eq!((error.code(), error.fate()), (Code::PeerGone(Gone::Exited), Fate::Unknown));
-            killed.elapsed()
-        })
-    });
+        });
+    }
 }
 
 #[test]
@@ -275,7 +280,7 @@ fn the_process_that_speaks_counts_and_not_the_dead_one_that_listened() {
     if !kernel_names_speakers() {
         return;
     }
-    soon(|| {
+    for _ in 0..ROUNDS {
         let directory = directory();
         let path = directory.path().join("s");
         let mut maker = cast("relay", path.to_str().unwrap()).start();
@@ -287,12 +292,11 @@ fn the_process_that_speaks_counts_and_not_the_dead_one_that_listened() {
         assert_ne!(pid, maker.pid());
         let call = probe.hang().submit();
         probe.hanging(1).wait().unwrap();
-        let killed = Instant::now();
-        process::kill(pid);
+        let death = Death::of(pid);
         let error = call.wait().unwrap_err();
+        death.was_noticed(Instant::now(), SOON);
         assert_eq!((error.code(), error.fate()), (Code::PeerGone(Gone::Exited), Fate::Unknown));
-        killed.elapsed()
-    });
+    }
 }
 
 /// Waits until so many handlers hang, and says when that was.
@@ -304,27 +308,26 @@ fn reaches(gauge: &Gauge, count: usize) -> Instant {
 }
 
 /// A caller in another process is killed while ten handlers serve it here.
-fn kill_a_caller(url: &str, gauge: &Gauge, heirs: bool) -> Duration {
-    let mut caller = cast("call", &if heirs { format!("{url} heirs") } else { url.to_owned() }).start();
+fn kill_a_caller(url: &str, gauge: &Gauge, heirs: bool) {
+    let caller = cast("call", &if heirs { format!("{url} heirs") } else { url.to_owned() }).start();
     let said = caller.url().trim_matches(['[', ']']).to_owned();
     let _heirs = Heirs(said.split(", ").filter_map(|pid| pid.parse().ok()).collect());
     reaches(gauge, 10);
-    let killed = Instant::now();
-    caller.kill();
-    reaches(gauge, 0) - killed
+    let death = Death::of(caller.pid());
+    death.was_noticed(reaches(gauge, 0), SOON);
 }
 
 #[test]
 fn handlers_of_a_killed_caller_are_cancelled() {
     let _dog = watch(60);
     let directory = directory();
-    for url in [socket(&directory), "tcp://127.0.0.1:0".into()] {
+    for url in [socket(&directory), ring(&directory), "tcp://127.0.0.1:0".into()] {
         let subject = Subject::default();
         let gauge = Gauge::clone(&subject.hanging);
         let server = farcall::serve(url, ProbeServer::new(subject)).wait().unwrap();
-        soon(|| kill_a_caller(server.url(), &gauge, false));
-        if server.url().starts_with("unix:") && kernel_names_speakers() {
-            soon(|| kill_a_caller(server.url(), &gauge, true));
+        (0..ROUNDS).for_each(|_| kill_a_caller(server.url(), &gauge, false));
+        if !server.url().starts_with("tcp:") && kernel_names_speakers() {
+            (0..ROUNDS).for_each(|_| kill_a_caller(server.url(), &gauge, true));
         }
     }
 }
@@ -334,14 +337,14 @@ fn handlers_of_a_killed_caller_are_cancelled_on_a_runtime() {
     let _dog = watch(60);
     let directory = directory();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    for url in [socket(&directory), "tcp://127.0.0.1:0".into()] {
+    for url in [socket(&directory), ring(&directory), "tcp://127.0.0.1:0".into()] {
         let subject = Subject::default();
         let gauge = Gauge::clone(&subject.hanging);
         let server = farcall::serve(url, ProbeServer::new(subject)).into_future();
         let server = runtime.block_on(server).unwrap();
-        soon(|| kill_a_caller(server.url(), &gauge, false));
-        if server.url().starts_with("unix:") && kernel_names_speakers() {
-            soon(|| kill_a_caller(server.url(), &gauge, true));
+        (0..ROUNDS).for_each(|_| kill_a_caller(server.url(), &gauge, false));
+        if !server.url().starts_with("tcp:") && kernel_names_speakers() {
+            (0..ROUNDS).for_each(|_| kill_a_caller(server.url(), &gauge, true));
         }
     }
 }
@@ -369,7 +372,7 @@ fn a_server_that_ends_under_its_callers_gives_each_a_verdict() {
 fn a_child_that_serves_its_parent_ends_with_it() {
     let _dog = watch(20);
     // The parent is a process that calls a child; that the child has ended is seen by the end of what it inherited.
-    let mut parent = cast("call", &exec_url(None)).start();
+    let mut parent = cast("call", &exec_url("", None)).start();
     let children = format!("/proc/{0}/task/{0}/children", parent.pid());
     let child: u32 = std::fs::read_dir(format!("/proc/{}/task", parent.pid()))
         .unwrap()

@@ -23,7 +23,7 @@ fn hello_is_the_example() {
 
 #[test]
 fn every_option_is_known_and_every_known_option_is_told() {
-    let sources = ["face/options.rs", "face/server.rs", "tcp.rs", "exec.rs"];
+    let sources = ["face/options.rs", "face/server.rs", "shm.rs", "tcp.rs", "exec.rs"];
     let taken: String = sources.iter().map(|file| read(&format!("transports/src/{file}"))).collect();
     let mut known: Vec<_> = taken
         .split("query.take_")

@@ -64,8 +64,7 @@ fn a_call_polled_once_and_held_delays_no_other_task() {
     for runtime in [current_thread(), multi_thread()] {
         runtime.block_on(async {
             let probe: ProbeClient = farcall::connect(stage.url()).await.unwrap();
-            let mut held = probe.add(1, 2);
-            let mut hanging = probe.hang();
+            let (mut held, mut hanging) = (probe.hanging(1), probe.hang());
             assert!(poll_once(&mut held).await.is_pending());
             assert!(poll_once(&mut hanging).await.is_pending());
             let began = Instant::now();
@@ -80,7 +79,7 @@ fn a_call_polled_once_and_held_delays_no_other_task() {
                 calls > 100 && slowest < Duration::from_millis(500),
                 "{calls} calls, slowest {slowest:?}"
             );
-            assert_eq!(held.await.unwrap(), 3);
+            assert_eq!(held.await.unwrap(), 1);
         });
     }
 }
@@ -90,13 +89,14 @@ fn a_call_polled_once_by_nobody_who_comes_back_delays_no_thread() {
     let _dog = watch(30);
     let stage = stage();
     let probe: ProbeClient = farcall::connect(stage.url()).wait().unwrap();
-    let mut held = probe.add(1, 2);
+    let mut held = probe.hanging(1);
     let mut cx = Context::from_waker(Waker::noop());
     assert!(Pin::new(&mut held).poll(&mut cx).is_pending());
     for n in 0..1000 {
         assert_eq!(probe.later(n, 1).wait().unwrap(), n);
     }
-    assert_eq!(held.wait().unwrap(), 3);
+    let _hanging = probe.hang().submit();
+    assert_eq!(held.wait().unwrap(), 1);
 }
 
 /// Drops a call after it has been polled `polls` times, or takes its result if it is quicker.

@@ -35,6 +35,14 @@ words! {
     Subject {
         /// The bare system calls: the limit.
         Raw = "raw",
+        /// A word in shared memory that both processes sleep on.
+        Futex = "futex",
+        /// A pair of eventfds.
+        Eventfd = "eventfd",
+        /// A word in shared memory; who waits for it gives the processor away.
+        SchedYield = "sched_yield",
+        /// Two byte rings in shared memory: each message is copied in and out on its way there and back.
+        Ring = "ring",
         /// This project.
         Farcall = "farcall",
     }
@@ -45,6 +53,8 @@ words! {
     Wire {
         /// One cache line in shared memory: the probe of the machine.
         CacheLine = "cacheline",
+        /// Shared memory.
+        Shm = "shm",
         /// A pair of pipes.
         Pipe = "pipe",
         /// A child's stdin and stdout.
@@ -75,6 +85,8 @@ words! {
         Read = "read",
         /// Reads without blocking, again and again.
         Spin = "spin",
+        /// Gives the processor away between two looks.
+        Yield = "yield",
         /// The polite wait: spins a little, yields, then sleeps.
         Auto = "auto",
     }
@@ -99,6 +111,12 @@ words! {
         Null = "null",
         /// The bytes go there and come back.
         Echo = "echo",
+        /// Null calls of one task beside another that is always busy.
+        Polite = "polite",
+        /// A connection that has made calls and then rests.
+        Idle = "idle",
+        /// Null calls on one connection of many.
+        Many = "many",
     }
 }
 
@@ -115,6 +133,13 @@ pub(crate) struct Case {
     pub(crate) bytes: usize,
     /// Calls started before the first is collected.
     pub(crate) outstanding: usize,
+}
+
+impl Op {
+    /// Whether the case asks another question than how fast one connection is; then no limit stands beside it.
+    pub(crate) const fn is_special(self) -> bool {
+        matches!(self, Self::Polite | Self::Idle | Self::Many)
+    }
 }
 
 impl fmt::Display for Case {
@@ -171,7 +196,7 @@ mod tests {
     #[test]
     fn wrong_word_is_refused_with_the_right_ones() {
         let error = "raw/unix/wait/nap/one/null/32/1".parse::<Case>().unwrap_err();
-        assert_eq!(error, "`nap` is none of: park, read, spin, auto");
+        assert_eq!(error, "`nap` is none of: park, read, spin, yield, auto");
     }
 
     #[test]

@@ -1,15 +1,22 @@
 //! The Farcall subjects: one service, its server process, and where client and server meet on each wire.
 
+mod caller;
 mod client;
+mod idle;
+mod many;
+mod polite;
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::path::Path;
 use std::process::Stdio;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use rustix::process::{Pid, getpid};
+use ::farcall::Code;
+use rustix::process::getpid;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::case::{Case, Style, Waiting, Wire};
+use crate::case::{Case, Op, Style, Waiting, Wire};
 use crate::measure::Sample;
 use crate::peer::{Part, Peer, Role};
 
@@ -40,13 +47,32 @@ impl Echo for Answers {
     }
 }
 
-/// The client of a Farcall case.
-pub(crate) fn call(case: Case, server_core: Option<usize>, slice: Duration) -> io::Result<Sample> {
-    let meeting = Meeting::arrange(case, server_core)?;
+/// Whether `shm:` is a wire of this build.
+static KNOWS_SHM: LazyLock<bool> = LazyLock::new(|| {
+    let nobody = ::farcall::connect::<EchoClient>("shm:/nonexistent/farcall-bench").wait();
+    nobody.is_err_and(|error| error.code() != Code::InvalidConfig)
+});
+
+/// Whether this build of the library has the wire.
+pub(crate) fn accepts(case: Case) -> bool {
+    case.wire != Wire::Shm || *KNOWS_SHM
+}
+
+/// The client of a Farcall case; of an idle one, the slice is its rest.
+pub(crate) fn call(
+    part: &Part,
+    case: Case,
+    server_core: Option<usize>,
+    slice: Duration,
+) -> io::Result<Sample> {
+    let directory = part.directory.as_deref().unwrap_or_else(|| Path::new("."));
+    let meeting = Meeting::arrange(case, server_core, directory)?;
     let url = format!("{}{}", meeting.url, policy(case.waiting, &meeting.url));
-    match case.style {
-        Style::Wait => client::call_waiting(case, &url, slice),
-        Style::Await => client::call_awaiting(case, &url, slice),
+    match case.op {
+        Op::Null | Op::Echo => client::call(case, &url, slice),
+        Op::Polite => polite::call(case, &url, slice),
+        Op::Idle => idle::call(case, &url, slice),
+        Op::Many => many::call(case, &url, slice),
     }
 }
 
@@ -73,17 +99,14 @@ fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
-/// The query that chooses the waiting policy; parking is what the library does unasked.
+/// The query that chooses the waiting policy.
 fn policy(waiting: Waiting, url: &str) -> String {
-    match waiting {
-        Waiting::Park => String::new(),
-        other => format!("{}wait={}", if url.contains('?') { '&' } else { '?' }, other.word()),
-    }
+    format!("{}wait={}", if url.contains('?') { '&' } else { '?' }, waiting.word())
 }
 
 /// Tells the client where the server listens, on wires that have an address.
 fn announce(wire: Wire, url: &str) -> io::Result<()> {
-    if matches!(wire, Wire::Unix | Wire::Tcp) {
+    if matches!(wire, Wire::Unix | Wire::Tcp | Wire::Shm) {
         println!("{url}");
         io::stdout().flush()?;
     }
@@ -99,7 +122,7 @@ struct Meeting {
 }
 
 impl Meeting {
-    fn arrange(case: Case, core: Option<usize>) -> io::Result<Self> {
+    fn arrange(case: Case, core: Option<usize>, directory: &Path) -> io::Result<Self> {
         let part = Part { core, ..Part::of(Role::Server, case) };
         match case.wire {
             Wire::Unix => {
@@ -107,6 +130,10 @@ impl Meeting {
                 Self::announced(part, format!("unix:@farcall-bench-{}", getpid().as_raw_nonzero()))
             }
             Wire::Tcp => Self::announced(part, String::from("tcp://127.0.0.1:0")),
+            Wire::Shm => {
+                let socket = directory.join(getpid().as_raw_nonzero().to_string());
+                Self::announced(part, format!("shm:{}", escaped(&socket.display().to_string())))
+            }
             Wire::Exec => {
                 let program = std::env::current_exe()?;
                 let query: Vec<String> =
@@ -147,11 +174,6 @@ fn escaped(text: &str) -> String {
         .collect()
 }
 
-/// The number that the server gave for its process.
-fn process(answer: i32) -> io::Result<Pid> {
-    Pid::from_raw(answer).ok_or_else(|| io::Error::other("the server has no process id"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,7 +185,6 @@ mod tests {
 
     #[test]
     fn policy_joins_the_query_that_is_there() {
-        assert_eq!(policy(Waiting::Park, "unix:/a"), "");
         assert_eq!(policy(Waiting::Auto, "unix:/a"), "?wait=auto");
         assert_eq!(policy(Waiting::Auto, "exec:/a?arg=b"), "&wait=auto");
     }

@@ -1,11 +1,15 @@
 //! The benchmark program: its command line, and the three roles in which it runs.
 
+mod bars;
 mod case;
 mod clock;
 mod cores;
-#[cfg(feature = "calls")]
+mod effort;
 mod farcall;
+mod further;
+mod limits;
 mod measure;
+mod order;
 mod peer;
 mod plan;
 mod raw;
@@ -20,10 +24,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 
-use crate::case::{Case, Subject};
+use crate::case::{Case, Op, Subject};
+use crate::effort::Effort;
 use crate::measure::Sample;
 use crate::peer::{Part, Role};
-use crate::plan::Effort;
 use crate::report::Report;
 use crate::run::Outcome;
 
@@ -31,6 +35,8 @@ use crate::run::Outcome;
 ///
 /// Only ratios within one run are facts. A label reads subject/wire/style/waiting/placement/op/bytes/outstanding, for
 /// example farcall/unix/wait/park/one/null/32/1. The limits that the chosen cases are compared with are measured too.
+/// The operations polite, idle and many ask what a call leaves to a busy task beside it, what a connection costs that
+/// rests, and what 63 such connections cost another one.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
@@ -39,7 +45,10 @@ struct Arguments {
     /// Write one line of JSON per case into this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Three short rounds instead of five: under three minutes for everything.
+    /// Measure only the cases that have a bar.
+    #[arg(long)]
+    bars: bool,
+    /// Three short rounds instead of five: on a quiet machine under three minutes for everything.
     #[arg(long)]
     quick: bool,
     /// Print the labels and measure nothing.
@@ -51,6 +60,9 @@ struct Arguments {
     /// Milliseconds of one measurement.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     slice: Option<u64>,
+    /// Milliseconds that idle connections rest.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    rest: Option<u64>,
     /// Makes the order of a run repeatable.
     #[arg(long)]
     seed: Option<u64>,
@@ -82,7 +94,7 @@ fn play(part: &Part, role: Role, case: Case) -> io::Result<()> {
                 cores::confine_to(client)?;
             }
             let slice = Duration::from_micros(part.slice_us.unwrap_or_default());
-            let sample = call(case, placed.map(|(_, server)| server), slice)?;
+            let sample = call(part, case, placed.map(|(_, server)| server), slice)?;
             println!("{}", serde_json::to_string(&sample)?);
             Ok(())
         }
@@ -93,23 +105,17 @@ fn play(part: &Part, role: Role, case: Case) -> io::Result<()> {
     }
 }
 
-fn call(case: Case, server_core: Option<usize>, slice: Duration) -> io::Result<Sample> {
+fn call(part: &Part, case: Case, server_core: Option<usize>, slice: Duration) -> io::Result<Sample> {
     match case.subject {
-        Subject::Raw => raw::call(case, server_core, slice),
-        #[cfg(feature = "calls")]
-        Subject::Farcall => farcall::call(case, server_core, slice),
-        #[cfg(not(feature = "calls"))]
-        Subject::Farcall => Err(io::Error::other("this build has no Farcall subjects")),
+        Subject::Farcall => farcall::call(part, case, server_core, slice),
+        _ => raw::call(case, server_core, slice),
     }
 }
 
 fn serve(part: &Part, case: Case) -> io::Result<()> {
     match case.subject {
-        Subject::Raw => raw::serve(case),
-        #[cfg(feature = "calls")]
         Subject::Farcall => farcall::serve(part, case),
-        #[cfg(not(feature = "calls"))]
-        Subject::Farcall => Err(io::Error::other(format!("this build cannot serve {:?}", part.url))),
+        _ => raw::serve(case),
     }
 }
 
@@ -121,7 +127,9 @@ fn is_farewell(error: &io::Error) -> bool {
 
 fn benchmark(arguments: &Arguments) -> io::Result<ExitCode> {
     let cores = cores::allowed()?.len();
-    let cases = plan::select(&plan::all(cores), &arguments.filters);
+    let cases = plan::select(&plan::all(cores, farcall::accepts), |case| {
+        plan::matches(case, &arguments.filters) && (!arguments.bars || bars::bar(case).is_some())
+    });
     if cases.is_empty() {
         return Err(io::Error::other("no label contains all of these filters; `--list` prints the labels"));
     }
@@ -133,12 +141,13 @@ fn benchmark(arguments: &Arguments) -> io::Result<ExitCode> {
         return out.flush().map(|()| ExitCode::SUCCESS);
     }
     let json = arguments.json.as_ref().map(File::create).transpose()?;
-    let outcomes = measured(&cases, effort(arguments, cases.len()), seed(arguments));
+    let rounds = cases.iter().filter(|case| case.op != Op::Idle).count();
+    let outcomes = measured(&cases, effort(arguments, rounds), seed(arguments))?;
     let report = Report::new(&outcomes);
     if cores < 2 {
         writeln!(out, "placement `two` needs two cores, this process may use {cores}")?;
     }
-    report.write_table(&mut out)?;
+    report.write_tables(&mut out)?;
     out.flush()?;
     if let Some(file) = json {
         report.write_json(&mut BufWriter::new(file))?;
@@ -151,6 +160,7 @@ fn effort(arguments: &Arguments, cases: usize) -> Effort {
     Effort {
         rounds: arguments.rounds.map_or(usual.rounds, usize::from),
         slice: arguments.slice.map_or(usual.slice, Duration::from_millis),
+        rest: arguments.rest.map_or(usual.rest, Duration::from_millis),
     }
 }
 
@@ -159,24 +169,28 @@ fn seed(arguments: &Arguments) -> u64 {
     arguments.seed.unwrap_or_else(|| u64::from(by_clock()))
 }
 
-fn measured(cases: &[Case], effort: Effort, seed: u64) -> Vec<Outcome> {
+fn measured(cases: &[Case], effort: Effort, seed: u64) -> io::Result<Vec<Outcome>> {
+    let resting = cases.iter().filter(|case| case.op == Op::Idle).count();
+    let busy = cases.len() - resting;
+    let rest = if resting == 0 { Duration::ZERO } else { effort.rest };
     eprintln!(
         "{} cases, {} rounds, slices of {:?}, about {:.0?}; seed {seed}",
         cases.len(),
         effort.rounds,
         effort.slice,
-        effort.estimate(cases.len())
+        effort.estimate(busy) + rest
     );
     let live = io::stderr().is_terminal();
-    let outcomes = run::run(cases, effort, seed, |round, done| {
+    let directory = tempfile::Builder::new().prefix("farcall-bench-").tempdir()?;
+    let outcomes = run::run(cases, effort, seed, directory.path(), |round, done| {
         if live {
-            eprint!("\rround {} of {}: {done} of {}  ", round + 1, effort.rounds, cases.len());
+            eprint!("\rround {} of {}: {done} of {busy}  ", round + 1, effort.rounds);
         }
     });
     if live {
         eprintln!();
     }
-    outcomes
+    Ok(outcomes)
 }
 
 fn failures(outcomes: &[Outcome]) -> ExitCode {

@@ -8,15 +8,19 @@ use rustix::process::{Pid, getpid};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::CpuClock;
+use crate::further::Further;
 
 /// What one measurement found.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Sample {
     pub(crate) p50_ns: u64,
     pub(crate) p99_ns: u64,
     pub(crate) calls_per_s: f64,
     /// CPU time of both processes.
     pub(crate) cpu_ns_per_call: f64,
+    /// What only some cases look at.
+    #[serde(flatten)]
+    pub(crate) further: Further,
 }
 
 /// The latencies of one slice.
@@ -48,6 +52,16 @@ impl Tally {
         let each = u64::try_from(together.as_nanos()).unwrap_or(u64::MAX) / u64::from(calls);
         self.latencies.saturating_record_n(each, u64::from(calls));
     }
+
+    /// Whether nothing has been counted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.latencies.is_empty()
+    }
+
+    /// The latency that this part of the calls did not exceed, in nanoseconds.
+    pub(crate) fn quantile(&self, part: f64) -> u64 {
+        self.latencies.value_at_quantile(part)
+    }
 }
 
 /// Runs a slice of calls against that server process, after a warm-up of an eighth of its length.
@@ -72,10 +86,11 @@ pub(crate) fn measure(
         return Err(io::Error::other("no call ended within the slice"));
     }
     Ok(Sample {
-        p50_ns: tally.latencies.value_at_quantile(0.5),
-        p99_ns: tally.latencies.value_at_quantile(0.99),
+        p50_ns: tally.quantile(0.5),
+        p99_ns: tally.quantile(0.99),
         calls_per_s: calls as f64 / elapsed.as_secs_f64(),
         cpu_ns_per_call: cpu.as_nanos() as f64 / calls as f64,
+        further: Further::new(),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -38,13 +39,17 @@ pub(crate) struct Part {
     pub(crate) slice_us: Option<u64>,
     #[arg(long, hide = true)]
     pub(crate) url: Option<String>,
+    /// Where sockets that need a path may stand; the run removes it at its end.
+    #[arg(long, hide = true)]
+    pub(crate) directory: Option<PathBuf>,
 }
 
 impl Part {
     /// A part of the case to be played by a child of this process.
     pub(crate) fn of(role: Role, case: Case) -> Self {
         let parent = Some(getpid().as_raw_nonzero().get());
-        Self { role: Some(role), case: Some(case), parent, core: None, slice_us: None, url: None }
+        let (role, case) = (Some(role), Some(case));
+        Self { role, case, parent, core: None, slice_us: None, url: None, directory: None }
     }
 
     /// The command line that says this.
@@ -57,6 +62,7 @@ impl Part {
             ("core", self.core.map(|core| core.to_string())),
             ("slice-us", self.slice_us.map(|slice| slice.to_string())),
             ("url", self.url.clone()),
+            ("directory", self.directory.as_ref().map(|path| path.display().to_string())),
         ]
         .into_iter()
         .filter_map(|(name, value)| value.map(|value| format!("--{name}={value}")))

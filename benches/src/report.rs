@@ -1,13 +1,17 @@
-//! What a run found: JSON lines for programs, a table with the ratio to the raw limit for people.
+//! What a run found: JSON lines for programs, tables for people.
 
+mod tables;
+
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
+use serde_json::{Map, Number, Value};
 
 use crate::case::Case;
+use crate::further::{Further, Name};
+use crate::limits::{PROBE, reference};
 use crate::measure::Sample;
-use crate::plan::{PROBE, reference};
 use crate::run::Outcome;
 
 /// One line of JSON.
@@ -25,6 +29,39 @@ struct Line {
     p99_ns: u64,
     calls_per_s: u64,
     cpu_ns_per_call: u64,
+    /// What only some cases look at.
+    #[serde(flatten)]
+    further: Map<String, Value>,
+}
+
+impl Line {
+    fn new(case: Case, sample: &Sample) -> serde_json::Result<Self> {
+        Ok(Self {
+            subject: case.subject.word(),
+            wire: case.wire.word(),
+            style: case.style.word(),
+            waiting: case.waiting.word(),
+            placement: case.placement.word(),
+            op: case.op.word(),
+            bytes: case.bytes,
+            outstanding: case.outstanding,
+            p50_ns: sample.p50_ns,
+            p99_ns: sample.p99_ns,
+            calls_per_s: sample.calls_per_s.round() as u64,
+            cpu_ns_per_call: sample.cpu_ns_per_call.round() as u64,
+            further: sample.further.iter().map(value).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+fn value((name, found): (&Name, &f64)) -> serde_json::Result<(String, Value)> {
+    let number = if name.is_ratio() {
+        Number::from_f64((found * 1e3).round() / 1e3)
+    } else {
+        Some(Number::from(found.round() as i64))
+    };
+    let key = serde_json::to_value(name)?.as_str().unwrap_or_default().to_owned();
+    Ok((key, number.map_or(Value::Null, Value::Number)))
 }
 
 /// The medians over the rounds, one case after the other in the order of the plan.
@@ -52,98 +89,40 @@ impl Report {
     /// One line of JSON per case.
     pub(crate) fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
         for (case, sample) in &self.medians {
-            let line = Line {
-                subject: case.subject.word(),
-                wire: case.wire.word(),
-                style: case.style.word(),
-                waiting: case.waiting.word(),
-                placement: case.placement.word(),
-                op: case.op.word(),
-                bytes: case.bytes,
-                outstanding: case.outstanding,
-                p50_ns: sample.p50_ns,
-                p99_ns: sample.p99_ns,
-                calls_per_s: sample.calls_per_s.round() as u64,
-                cpu_ns_per_call: sample.cpu_ns_per_call.round() as u64,
-            };
-            serde_json::to_writer(&mut *out, &line)?;
+            serde_json::to_writer(&mut *out, &Line::new(*case, sample)?)?;
             writeln!(out)?;
         }
         out.flush()
     }
 
-    /// The table and, above it, how fast a cache line travelled in each round.
-    pub(crate) fn write_table(&self, out: &mut impl Write) -> io::Result<()> {
-        let rounds: Vec<String> = self.probe_rounds.iter().map(|ns| format!("{:.2}", micros(*ns))).collect();
-        if rounds.is_empty() {
-            writeln!(out, "cache line to the other core and back: not measured")?;
-        } else {
-            writeln!(out, "cache line to the other core and back, per round: {} µs", rounds.join(" "))?;
+    /// How many times its limit a case takes, if this run measured that.
+    ///
+    /// By the median call, and by the limit beside it where there is one; of several calls together by the time per call.
+    fn times(&self, case: Case, sample: &Sample) -> Option<f64> {
+        if let Some(times) = sample.further.get(&Name::TimesLimit) {
+            return Some(*times);
         }
-        let mut table = Table::new();
-        table.load_preset(presets::ASCII_MARKDOWN);
-        table.set_header(["case", "p50 µs", "p99 µs", "calls/s", "CPU µs/call", "× limit", "limit"]);
-        for index in 1..=5 {
-            if let Some(column) = table.column_mut(index) {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-        for (case, sample) in self.medians.iter().filter(|(case, _)| *case != PROBE) {
-            table.add_row(self.row(*case, sample));
-        }
-        writeln!(out, "{table}")?;
-        writeln!(
-            out,
-            "medians over the rounds; `× limit`: p50 over the p50 of the limit, or, with several calls \
-             outstanding, time per call over time per call"
-        )
-    }
-
-    fn row(&self, case: Case, sample: &Sample) -> [String; 7] {
-        let (ratio, limit) = match self.limit(case) {
-            Some((limit, _)) if limit == case => (String::from("1.00"), String::from("itself")),
-            Some((limit, found)) => (
-                format!("{:.2}", ratio(case, sample, &found)),
-                [limit.subject.word(), limit.wire.word(), limit.style.word(), limit.waiting.word()].join("/"),
-            ),
-            None => (String::from("–"), String::from("–")),
-        };
-        [
-            case.to_string(),
-            format!("{:.2}", micros(sample.p50_ns)),
-            format!("{:.2}", micros(sample.p99_ns)),
-            format!("{:.0}", sample.calls_per_s),
-            format!("{:.2}", sample.cpu_ns_per_call / 1e3),
-            ratio,
-            limit,
-        ]
-    }
-
-    fn limit(&self, case: Case) -> Option<(Case, Sample)> {
         let limit = reference(case)?;
-        self.medians.iter().copied().find(|(other, _)| *other == limit)
+        let (_, limit) = self.medians.iter().find(|(other, _)| *other == limit)?;
+        Some(if case.outstanding == 1 {
+            sample.p50_ns as f64 / limit.p50_ns as f64
+        } else {
+            limit.calls_per_s / sample.calls_per_s
+        })
     }
-}
-
-fn ratio(case: Case, sample: &Sample, limit: &Sample) -> f64 {
-    if case.outstanding == 1 {
-        sample.p50_ns as f64 / limit.p50_ns as f64
-    } else {
-        limit.calls_per_s / sample.calls_per_s
-    }
-}
-
-fn micros(ns: u64) -> f64 {
-    ns as f64 / 1e3
 }
 
 fn median_sample(samples: &[Sample]) -> Option<Sample> {
     let of = |field: fn(&Sample) -> f64| median(samples.iter().map(field).collect());
+    let further =
+        |name: Name| median(samples.iter().filter_map(|one| one.further.get(&name).copied()).collect());
+    let names: BTreeSet<Name> = samples.iter().flat_map(|sample| sample.further.keys().copied()).collect();
     Some(Sample {
         p50_ns: of(|sample| sample.p50_ns as f64)? as u64,
         p99_ns: of(|sample| sample.p99_ns as f64)? as u64,
         calls_per_s: of(|sample| sample.calls_per_s)?,
         cpu_ns_per_call: of(|sample| sample.cpu_ns_per_call)?,
+        further: names.into_iter().filter_map(|name| Some((name, further(name)?))).collect::<Further>(),
     })
 }
 
@@ -157,15 +136,23 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn outcome(label: &str, p50_ns: &[u64]) -> Outcome {
+    /// Rounds that found these medians, and nothing further.
+    pub(super) fn outcome(label: &str, p50_ns: &[u64]) -> Outcome {
         let sample = |&p50_ns: &u64| Sample {
             p50_ns,
             p99_ns: 2 * p50_ns,
             calls_per_s: 1e9 / p50_ns as f64,
             cpu_ns_per_call: 700.4,
+            further: Further::new(),
         };
         let samples = p50_ns.iter().map(sample).collect();
         Outcome { case: label.parse().unwrap(), samples, failure: None }
+    }
+
+    fn json(outcome: Outcome) -> String {
+        let mut text = Vec::new();
+        Report::new(&[outcome]).write_json(&mut text).unwrap();
+        String::from_utf8(text).unwrap()
     }
 
     #[test]
@@ -177,11 +164,8 @@ mod tests {
 
     #[test]
     fn json_line_has_exactly_the_agreed_keys() {
-        let mut text = Vec::new();
-        let outcomes = [outcome("raw/tcp/wait/park/one/null/32/1", &[13_000, 12_000, 14_000])];
-        Report::new(&outcomes).write_json(&mut text).unwrap();
         assert_eq!(
-            String::from_utf8(text).unwrap(),
+            json(outcome("raw/tcp/wait/park/one/null/32/1", &[13_000, 12_000, 14_000])),
             "{\"subject\":\"raw\",\"wire\":\"tcp\",\"style\":\"wait\",\"waiting\":\"park\",\"placement\":\"one\",\
              \"op\":\"null\",\"bytes\":32,\"outstanding\":1,\"p50_ns\":13000,\"p99_ns\":26000,\
              \"calls_per_s\":76923,\"cpu_ns_per_call\":700}\n"
@@ -189,33 +173,21 @@ mod tests {
     }
 
     #[test]
-    fn ratio_is_of_latency_alone_and_of_time_per_call_together() {
-        let outcomes = [
-            outcome("raw/unix/wait/park/one/null/32/1", &[8_000]),
-            outcome("farcall/unix/wait/park/one/null/32/1", &[10_000]),
-            outcome("farcall/unix/wait/park/one/null/32/64", &[800]),
-        ];
-        let report = Report::new(&outcomes);
-        let ratios: Vec<String> =
-            report.medians.iter().map(|(case, sample)| report.row(*case, sample)[5].clone()).collect();
-        assert_eq!(ratios, ["1.00", "1.25", "0.10"]);
+    fn further_values_are_medians_under_keys_of_their_own() {
+        let mut outcome = outcome("farcall/unix/await/auto/one/polite/32/1", &[13_000, 12_000, 14_000]);
+        for (sample, poll) in outcome.samples.iter_mut().zip([900.0, 700.0, 800.0]) {
+            sample.further.extend([(Name::PollP99Ns, poll), (Name::BusyShare, poll / 1e3)]);
+        }
+        let line = json(outcome);
+        assert!(line.ends_with(",\"busy_share\":0.8,\"poll_p99_ns\":800}\n"), "{line}");
     }
 
     #[test]
-    fn table_names_the_limit_and_shows_the_probe() {
-        let outcomes = [
-            outcome(&PROBE.to_string(), &[60, 330]),
-            outcome("raw/unix/wait/park/one/null/32/1", &[8_000]),
-            outcome("raw/unix/await/park/one/null/32/1", &[16_000]),
-        ];
-        let mut text = Vec::new();
-        Report::new(&outcomes).write_table(&mut text).unwrap();
-        let text = String::from_utf8(text).unwrap();
-        assert!(
-            text.starts_with("cache line to the other core and back, per round: 0.06 0.33 µs\n"),
-            "{text}"
-        );
-        let row = text.lines().find(|line| line.contains("raw/unix/await")).unwrap();
-        assert!(row.contains("2.00") && row.contains("raw/unix/wait/park"), "{row}");
+    fn sample_travels_as_json() {
+        let mut sample = outcome("raw/tcp/wait/park/one/null/32/1", &[500]).samples.remove(0);
+        sample.further.insert(Name::RestServerCpuNs, 1.5);
+        let text = serde_json::to_string(&sample).unwrap();
+        let back: Sample = serde_json::from_str(&text).unwrap();
+        assert_eq!((back.p50_ns, back.further), (500, sample.further));
     }
 }

@@ -61,3 +61,43 @@ fn list_prints_labels_and_measures_nothing() {
     assert!(text(&ended.stdout).ends_with("raw/tcp/wait/park/one/null/32/1\n"));
     assert!(ended.stderr.is_empty());
 }
+
+#[test]
+fn special_subjects_answer_their_questions() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("found.json");
+    let arguments = ["--rounds=1", "--slice=20", "--rest=20", "--json", file.to_str().unwrap()];
+    let ended = bench(&[&arguments[..], &["farcall/unix/await/park", "/32/1$"]].concat());
+    assert!(ended.status.success(), "{}", text(&ended.stderr));
+    let json = std::fs::read_to_string(file).unwrap();
+    let lines: Vec<serde_json::Value> =
+        json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let keys = [
+        ("polite", "poll_p99_ns"),
+        ("polite", "busy_share"),
+        ("idle", "rest_server_cpu_ns"),
+        ("many", "alone_p50_ns"),
+        ("many", "server_rss_per_connection"),
+    ];
+    for (op, key) in keys {
+        let line = lines.iter().find(|line| line["op"] == op).unwrap();
+        assert!(line[key].is_number(), "{key} in {line}");
+    }
+    let table = text(&ended.stdout);
+    for header in ["beside a busy task", "at rest", "one of many busy"] {
+        assert!(table.contains(header), "{table}");
+    }
+}
+
+#[test]
+fn calls_are_measured_on_every_wire_of_the_build() {
+    let ended = bench(&["--rounds=1", "--slice=10", "farcall/", "/park/free/echo/65536/1$"]);
+    assert!(ended.status.success(), "{}", text(&ended.stderr));
+    let table = text(&ended.stdout);
+    for wire in ["pipe", "exec", "unix", "tcp"] {
+        for style in ["wait", "await"] {
+            let label = format!("| farcall/{wire}/{style}/park/free/echo/65536/1 ");
+            assert!(table.contains(&label), "{table}");
+        }
+    }
+}

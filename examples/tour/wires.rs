@@ -26,6 +26,10 @@ pub(crate) enum Wire {
     UnixPath,
     /// A socket with a name that the kernel keeps.
     UnixAbstract,
+    /// Shared memory.
+    Shm,
+    /// Shared memory where that can be had.
+    Local,
     /// TCP over loopback.
     Tcp,
     /// A pair of pipes that the child inherits.
@@ -45,8 +49,16 @@ pub(crate) enum Style {
 
 impl Wire {
     /// In the order of the tour.
-    pub(crate) const ALL: [Wire; 6] =
-        [Wire::Mem, Wire::UnixPath, Wire::UnixAbstract, Wire::Tcp, Wire::Pipe, Wire::Exec];
+    pub(crate) const ALL: [Wire; 8] = [
+        Wire::Mem,
+        Wire::UnixPath,
+        Wire::UnixAbstract,
+        Wire::Shm,
+        Wire::Local,
+        Wire::Tcp,
+        Wire::Pipe,
+        Wire::Exec,
+    ];
 
     /// Its first column.
     pub(crate) fn name(self) -> &'static str {
@@ -54,6 +66,8 @@ impl Wire {
             Wire::Mem => "mem:NAME (this process)",
             Wire::UnixPath => "unix:/path",
             Wire::UnixAbstract => "unix:@name",
+            Wire::Shm => "shm:/path",
+            Wire::Local => "local:/path",
             Wire::Tcp => "tcp://127.0.0.1",
             Wire::Pipe => "fd:R,W (pipe)",
             Wire::Exec => "exec: / stdio:",
@@ -134,6 +148,8 @@ impl Running {
             }
             Wire::UnixPath => format!("unix:{}", encode(&scratch.join(words))),
             Wire::UnixAbstract => format!("unix:@farcall-tour-{}-{words}", std::process::id()),
+            Wire::Shm => format!("shm:{}", encode(&scratch.join(format!("{words}-memory")))),
+            Wire::Local => format!("local:{}", encode(&scratch.join(format!("{words}-local")))),
             Wire::Tcp => "tcp://127.0.0.1:0".to_owned(),
         };
         let (process, url) = Process::start(Command::new(program), &listen, style)?;

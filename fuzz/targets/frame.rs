@@ -1,8 +1,9 @@
-//! The decoders of a frame: header, optional fields, and the payload of every kind.
+//! The decoders of a frame: header, optional fields, and the payload of every kind; and those of the rendezvous.
 
 #![no_main]
 
-use farcall_core::limits::{MAX_ERROR_TEXT, MAX_METHODS};
+use farcall_core::limits::{MAX_ERROR_TEXT, MAX_METHODS, MAX_REASON};
+use farcall_core::wire::rendezvous::{Grant, Request};
 use farcall_core::wire::{
     Hello, Open, Opened, decode_cancelled, decode_error, encode_cancelled, encode_error, parse,
 };
@@ -17,7 +18,20 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         payload(parsed.payload);
     }
     payload(data);
+    rendezvous(data);
 });
+
+fn rendezvous(bytes: &[u8]) {
+    if let Some(Ok(request)) = bytes.first_chunk().map(Request::decode) {
+        assert_eq!(Request::decode(&request.encode()), Ok(request));
+    }
+    if let Some(Ok((grant, text))) = bytes.first_chunk().map(Grant::decode) {
+        assert!(text <= MAX_REASON);
+        let again = grant.encode();
+        let again = again.first_chunk().map(Grant::decode).expect("a grant has its size");
+        assert_eq!(again, Ok((grant, 0)));
+    }
+}
 
 fn payload(bytes: &[u8]) {
     if let Ok(hello) = Hello::decode(bytes) {

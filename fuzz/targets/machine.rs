@@ -2,11 +2,11 @@
 
 #![no_main]
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use farcall_core::limits::MAX_FRAGMENT;
-use farcall_core::proto::{Config, Event, InKey, Machine, NewCall, OutKey, Role, Stage, WhenFull};
+use farcall_core::proto::{Config, Event, Handed, InKey, Machine, NewCall, OutKey, Role, Stage, WhenFull};
 use farcall_core::wire::{Answer, Hello, Open, Opened};
 use farcall_core::{Code, Error, Fate, Gone, Time};
 
@@ -39,7 +39,6 @@ struct Story {
     sent: Vec<u64>,
     requests: Vec<InKey>,
     running: Vec<InKey>,
-    frames: VecDeque<farcall_core::proto::Outgoing>,
     over: bool,
 }
 
@@ -87,7 +86,7 @@ impl Story {
 
     fn lose(&mut self) {
         self.over = true;
-        self.machine.handle_link_lost(&error(), 3);
+        self.machine.handle_link_lost(&error(), Handed::accepted(3));
         while let Some(event) = self.machine.poll_event() {
             if let Event::Verdict { token, .. } = event {
                 assert!(self.pending.remove(&token).is_some(), "a verdict for nobody");
@@ -98,8 +97,7 @@ impl Story {
     }
 
     fn transmit(&mut self) {
-        self.machine.poll_transmit(self.now, 1 << 20, &mut self.frames);
-        for frame in self.frames.drain(..) {
+        while let Some(frame) = self.machine.poll_transmit(self.now) {
             assert!(frame.body().len() <= MAX_FRAGMENT, "a fragment is too large");
             let head = frame.head.as_slice();
             if head[0] == 4 {
@@ -175,7 +173,7 @@ impl Story {
             255 => Time::NEVER,
             left => self.now + Duration::from_millis(left.into()),
         };
-        let call = NewCall { token, object: 1, method: 0, body, deadline, cause: None };
+        let call = NewCall { token, object: 1, method: 0, body, at: self.now, deadline, cause: None };
         if let Ok(key) = self.machine.call(call) {
             self.pending.insert(token, key);
             self.next_token += 1;
@@ -215,7 +213,6 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         sent: Vec::new(),
         requests: Vec::new(),
         running: Vec::new(),
-        frames: VecDeque::new(),
         over: false,
     };
     if setup & 8 == 0 {

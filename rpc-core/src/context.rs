@@ -23,19 +23,22 @@ thread_local! {
 }
 
 /// While this lives, the thread serves a call.
-pub(crate) struct Entered(Option<Serving>);
+pub(crate) struct Entered<'a> {
+    serving: &'a mut Option<Serving>,
+    before: Option<Serving>,
+}
 
-impl Serving {
-    /// The thread serves this call until the guard is dropped.
-    pub(crate) fn enter(&self) -> Entered {
-        Entered(CURRENT.with_borrow_mut(|current| current.replace(self.clone())))
+impl<'a> Entered<'a> {
+    /// The thread serves this call, which lies with the thread, until the guard is dropped.
+    pub(crate) fn new(serving: &'a mut Option<Serving>) -> Self {
+        let before = CURRENT.with_borrow_mut(|current| std::mem::replace(current, serving.take()));
+        Entered { serving, before }
     }
 }
 
-impl Drop for Entered {
+impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        let done = CURRENT.with_borrow_mut(|current| std::mem::replace(current, self.0.take()));
-        drop(done);
+        *self.serving = CURRENT.with_borrow_mut(|current| std::mem::replace(current, self.before.take()));
     }
 }
 

@@ -7,23 +7,27 @@
 //! Locks, in the order in which they may be taken: the turn, then the session. Neither is held while user code runs.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::error::{Code, Error, Fate, Gone};
+use crate::limits::CLOCK_TICK;
 use crate::session::{Chores, Request, Session};
 use crate::time::Time;
 use crate::transport::{Link, Peer, Readiness};
 use crate::wire::{Open, Opened};
 
 mod attend;
+mod ending;
 mod host;
+mod polite;
 mod task;
 mod turn;
 mod wait;
 
-pub use attend::{Attendance, Pumped};
+pub use attend::{Attendance, Pumped, Worked};
 pub use host::{Host, Interest, Sleeper, Wants};
+pub use polite::{Looked, Moment, Patience, Waiting};
 pub use task::{Job, Task};
 pub use turn::Receive;
 use turn::{Standing, Turn};
@@ -31,8 +35,8 @@ pub use wait::with_thread_waker;
 
 /// What serves the peer's requests.
 pub trait Dispatch: Send + Sync {
-    /// Answers the opening of a service; called in the order of arrival, within a turn, before any of its calls arrives.
-    fn open(&self, open: Open) -> Opened;
+    /// Answers the opening of a service under a number; called in the order of arrival, within a turn, before any of its calls arrives.
+    fn open(&self, object: u32, open: Open) -> Opened;
 
     /// Serves one request, from `now` on; gives the time at its end. Called in the order of arrival, by one thread at a
     /// time except for callbacks inside a wait.
@@ -57,8 +61,11 @@ pub struct Driver {
     host: Arc<dyn Host>,
     server: Option<Arc<dyn Dispatch>>,
     home: Home,
-    /// This process and its peer can run at the same time.
-    side_by_side: AtomicBool,
+    /// Processors of this process and its peer besides the one that a waiting thread has: 0 if they cannot run at the
+    /// same time.
+    room: AtomicUsize,
+    waiting: Waiting,
+    company: polite::Company,
     attendants: attend::Attendants,
     sleeper: Mutex<Option<Arc<dyn Sleeper>>>,
     peer: Mutex<Peer>,
@@ -83,6 +90,8 @@ pub struct Parts {
     pub server: Option<Arc<dyn Dispatch>>,
     /// Where requests are dispatched.
     pub home: Home,
+    /// How to wait.
+    pub waiting: Waiting,
     /// The URL under which the link was made, for people.
     pub url: String,
 }
@@ -96,13 +105,15 @@ impl fmt::Debug for Parts {
 impl Driver {
     /// Puts a driver together. Nothing is sent before the first turn.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { session, link, host, server, home, url } = parts;
+        let Parts { session, link, host, server, home, waiting, url } = parts;
         Arc::new(Driver {
             session,
             peer: Mutex::new(link.peer()),
             turn: Mutex::new(Turn::new(link)),
             wanted: AtomicBool::new(false),
-            side_by_side: AtomicBool::new(false),
+            room: AtomicUsize::new(0),
+            waiting,
+            company: polite::Company::default(),
             host,
             server,
             home,
@@ -119,7 +130,7 @@ impl Driver {
 
     /// Whether the peer can work while this process does, so that it pays to send early.
     pub fn is_side_by_side(&self) -> bool {
-        self.side_by_side.load(Ordering::Relaxed)
+        self.room.load(Ordering::Relaxed) > 0
     }
 
     /// What the process lends.
@@ -156,38 +167,71 @@ impl Driver {
     fn look<T>(self: &Arc<Self>, mut look: impl FnMut(&mut Turn) -> T) -> T {
         loop {
             let seen = look(&mut self.turn.lock().unwrap_or_else(PoisonError::into_inner));
-            if !self.wanted.load(Ordering::SeqCst) {
+            if !self.was_wanted() {
                 return seen;
             }
             self.flush();
         }
     }
 
+    /// Whether somebody wanted the turn while this thread had it; that is then this thread's to do.
+    ///
+    /// Who finds the turn taken sets the flag and tries once more; who lets go of the turn looks at the flag afterwards. Both
+    /// read and write the flag in one step, so the later of the two sees what the other has done: the flag, or a free turn.
+    fn was_wanted(&self) -> bool {
+        self.wanted.swap(false, Ordering::AcqRel)
+    }
+
+    /// The turn, unless another thread has it: then that one does what is wanted of it.
+    fn try_turn(&self) -> Option<MutexGuard<'_, Turn>> {
+        let attempt = || match self.turn.try_lock() {
+            Ok(turn) => Some(turn),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        attempt().or_else(|| {
+            self.wanted.swap(true, Ordering::AcqRel);
+            attempt()
+        })
+    }
+
+    /// The time, some milliseconds late at most while nothing is due soon, for that costs less.
+    pub fn time(&self) -> Time {
+        let lately = self.host.lately();
+        if lately + CLOCK_TICK + CLOCK_TICK < self.session.due() { lately } else { self.host.now() }
+    }
+
     /// Sends what waits, now; if another thread is in a turn, that one does it.
     pub fn flush(self: &Arc<Self>) {
-        self.flush_at(self.host.now());
+        self.flush_at(self.time());
     }
 
     /// The same for a caller that knows the time.
     pub fn flush_at(self: &Arc<Self>, now: Time) {
-        self.wanted.store(true, Ordering::SeqCst);
-        while self.wanted.load(Ordering::SeqCst) {
-            let mut turn = match self.turn.try_lock() {
-                Ok(turn) => turn,
-                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => return,
-            };
-            let (_, chores) = self.run(&mut turn, Receive::No, now, 0);
+        self.flush_by(now, |_| {});
+    }
+
+    /// The same for one that is going to look for the answer: nobody need ring for it.
+    pub fn flush_awake(self: &Arc<Self>, now: Time) {
+        self.flush_by(now, Turn::stay_awake);
+    }
+
+    fn flush_by(self: &Arc<Self>, now: Time, first: impl Fn(&mut Turn)) {
+        let mut chores = Chores::default();
+        while let Some(mut turn) = self.try_turn() {
+            first(&mut turn);
+            self.run(&mut turn, Receive::No, now, 0, &mut chores);
             drop(turn);
             chores.run();
+            if !self.was_wanted() {
+                break;
+            }
         }
     }
 
     /// A turn for somebody who only looks in.
     pub fn touch(self: &Arc<Self>) {
-        if self.turn(Receive::Yes, self.anyone_dispatches()) && self.wanted.load(Ordering::SeqCst) {
-            self.flush();
-        }
+        self.turn(Receive::Yes, self.anyone_dispatches());
     }
 
     /// An attendant's timers are set too late: it sets them again.
@@ -214,11 +258,10 @@ impl Driver {
     pub fn end(self: &Arc<Self>, error: &Error) {
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever wanted to flush meanwhile found the turn taken and went away; there will be no other.
-        let mut chores = if self.wanted.load(Ordering::SeqCst) {
-            self.run(&mut turn, Receive::No, self.host.now(), 0).1
-        } else {
-            Chores::default()
-        };
+        let mut chores = Chores::default();
+        if self.was_wanted() {
+            self.run(&mut turn, Receive::No, self.time(), 0, &mut chores);
+        }
         self.lose(&mut turn, error, &mut chores);
         drop(turn);
         chores.run();
@@ -240,7 +283,7 @@ impl Interest {
         match &self.readiness {
             Readiness::Event(event) => Some(event),
             #[cfg(unix)]
-            Readiness::Fd { .. } => None,
+            Readiness::Fd { .. } | Readiness::Bell(_) => None,
         }
     }
 }

@@ -32,3 +32,4 @@ pub use context::{Context, context};
 pub use error::{CallError, Code, Error, Fate, Gone};
 pub use server::Service;
 pub use time::Time;
+pub use wire::rendezvous::Trust;

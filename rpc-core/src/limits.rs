@@ -41,6 +41,10 @@ pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 /// The longest deadline that a header may carry; longer ones are cut to it.
 pub const MAX_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How late the cheap clock may be, and so by how much a call's deadline of a second and more may be late: a tick of a
+/// kernel that ticks 100 times a second.
+pub const CLOCK_TICK: Duration = Duration::from_millis(10);
+
 /// Time within which a message once begun must go on.
 pub const FRAME_PROGRESS: Duration = Duration::from_secs(30);
 
@@ -62,6 +66,18 @@ pub const SEND_HARD: usize = 32 * 1024 * 1024;
 
 /// Bytes of detached calls that may wait for credit.
 pub const DETACHED_QUEUE: usize = 4 * 1024 * 1024;
+
+/// Up to here deadlines are counted from the exact clock; a longer one may be late by a [`CLOCK_TICK`].
+pub const EXACT: Duration = Duration::from_secs(1);
+
+/// How long a polite wait pauses: longer than an answer over shared memory takes, shorter than anybody would miss.
+pub const PAUSE: Duration = Duration::from_micros(1);
+
+/// A task that is polled again so soon was the only one ready: a runtime needs a part of this for itself.
+pub const AT_ONCE: Duration = Duration::from_nanos(1_200);
+
+/// How long a polite wait looks again before it sleeps: about what sleep and wake-up cost.
+pub const LOOK_AGAIN: Duration = Duration::from_micros(20);
 
 /// Frames that a turn handles before it gives way to others.
 pub const TURN_FRAMES: usize = 64;
@@ -87,6 +103,18 @@ pub const MAX_NAME: usize = 255;
 
 /// Bytes of a sentence in an error frame.
 pub const MAX_ERROR_TEXT: usize = 4 * 1024;
+
+/// Bytes of the sentence in a grant of the rendezvous, which goes in one piece with its descriptors.
+pub const MAX_REASON: usize = 448;
+
+/// Connections that a rendezvous has accepted and whose request has not come; the eldest makes room for another.
+pub const MAX_AWAITED: usize = 64;
+
+/// Bytes of one direction's ring in shared memory: the least holds a largest frame and some, the most keeps positions small.
+pub const RINGS: (usize, usize) = (128 * 1024, 1024 * 1024 * 1024);
+
+/// Bytes of one direction's ring unless `?ring=` says otherwise: it stays in a processor's cache.
+pub const DEFAULT_RING: usize = 256 * 1024;
 
 /// Depth to which values may be nested while they are decoded.
 pub const DECODE_DEPTH: u32 = 64;

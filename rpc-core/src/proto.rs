@@ -37,7 +37,7 @@ mod settle;
 mod tests;
 
 pub use calls_in::{InKey, Stage};
-pub use calls_out::{Left, NewCall, OutKey};
+pub use calls_out::{Handed, Left, NewCall, OutKey};
 pub use event::{Event, Payload, Verdict, Violation};
 pub use machine::{Config, Machine, Role, WhenFull};
 pub use outbox::{Body, Outgoing};

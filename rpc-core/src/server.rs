@@ -1,9 +1,11 @@
 //! The serving face of a session: routes requests to services and runs their handlers.
 
+mod backlog;
 mod held;
 mod load;
 mod request;
 mod router;
+mod routes;
 mod run;
 
 pub use load::Load;
@@ -33,5 +35,5 @@ pub trait Service: Send + Sync + 'static {
     fn descriptor(&self) -> &'static ServiceDescriptor;
 
     /// Serves one request.
-    fn dispatch(&self, request: Request);
+    fn dispatch(&self, request: Request<'_>);
 }

@@ -3,18 +3,16 @@
 //! Under this lock runs no user code: wakers are cloned, woken and dropped outside, values are encoded and decoded
 //! outside, handlers run outside.
 
-use std::collections::VecDeque;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::Waker;
 
-use crate::buffers;
 use crate::error::Error;
-use crate::limits::{SEND_BUDGET, SEND_HARD};
-use crate::proto::{Event, InKey, Machine, Outgoing, Stage, Verdict, Violation};
+use crate::proto::{Handed, InKey, Machine, Outgoing, Stage, Violation};
 use crate::time::Time;
 use crate::wire::Opened;
 
+mod absorb;
 mod bench;
 mod chores;
 mod incoming;
@@ -24,7 +22,7 @@ mod waiters;
 
 use bench::Bench;
 pub use bench::Seat;
-pub use chores::Chores;
+pub use chores::{Chores, Rare};
 pub use incoming::{Outcome, Request};
 use requests::Requests;
 use running::Running;
@@ -32,15 +30,33 @@ pub use waiters::CallParts;
 use waiters::Waiters;
 pub use waiters::{Settled, Started};
 
+/// How often a thread gives the processor away to who holds the lock before it goes to sleep for it. Threads that sleep
+/// for a lock are woken one after the other; on a busy machine each waits its turn for a processor with all the others
+/// behind it, so that a hundred that were woken together would come home one by one.
+const PATIENCE: u32 = 64;
+
 /// How things stand after a [`Session::step`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Step {
-    /// There is more to send.
+    /// What is to be sent.
+    pub frame: Option<Outgoing>,
+    /// There is more.
     pub more: bool,
     /// So many bytes of answers wait that nothing more may be read.
     pub over_budget: bool,
     /// Somebody waits for [`Session::sent_all`].
     pub watched: bool,
+}
+
+/// What is likely to come next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Verdicts of calls that were made from here.
+    Verdicts,
+    /// More of the peer's calls.
+    Requests,
+    /// Nothing in particular.
+    Nothing,
 }
 
 /// A connection's state, shared by everyone who uses it.
@@ -49,6 +65,12 @@ pub struct Session {
     inner: Mutex<Inner>,
     /// Whether requests wait, for those who only want to know that.
     requested: AtomicBool,
+    /// Somebody dispatches.
+    claimed: AtomicBool,
+    /// Nothing is due before this, for those who only want to know that; in nanoseconds.
+    due: AtomicU64,
+    /// Frames received, for those who want to know whether there were any.
+    heard: AtomicU32,
 }
 
 #[derive(Debug)]
@@ -65,6 +87,8 @@ struct Inner {
     ended: Option<Error>,
     /// What the attendants have set their timers to.
     armed: Option<Time>,
+    /// The last that came was a request.
+    asked: bool,
 }
 
 impl Session {
@@ -81,12 +105,23 @@ impl Session {
                 mourners: Vec::new(),
                 ended: None,
                 armed: None,
+                asked: false,
             }),
             requested: AtomicBool::new(false),
+            claimed: AtomicBool::new(false),
+            due: AtomicU64::new(0),
+            heard: AtomicU32::new(0),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
+        for _ in 0..PATIENCE {
+            match self.inner.try_lock() {
+                Ok(inner) => return inner,
+                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+            }
+        }
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -96,38 +131,37 @@ impl Session {
     /// The peer broke a rule.
     pub fn receive(&self, frame: &[u8], now: Time, chores: &mut Chores) -> Result<bool, Violation> {
         let mut inner = self.lock();
+        self.heard.store(self.heard.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         if let Some(event) = inner.machine.handle_frame(frame, now)? {
             inner.absorb(event, chores);
         }
         inner.absorb_events(chores);
+        self.claim_for(&mut inner, chores);
         self.note_requests(&inner);
-        let due = inner.machine.poll_timeout().is_some_and(|due| due <= now);
-        Ok(due || !inner.machine.is_flushed() || !inner.watchers.is_empty())
+        self.note_due(&inner);
+        Ok(self.due() <= now || !inner.machine.is_flushed() || !inner.watchers.is_empty())
     }
 
-    /// Time has passed, and frames are taken to be sent.
-    pub fn step(
-        &self,
-        now: Time,
-        budget: usize,
-        frames: &mut VecDeque<Outgoing>,
-        chores: &mut Chores,
-    ) -> Step {
+    /// Time has passed, and a frame is taken to be sent.
+    pub fn step(&self, now: Time, chores: &mut Chores) -> Step {
         let mut inner = self.lock();
         if inner.machine.poll_timeout().is_some_and(|due| due <= now) {
             inner.machine.handle_timeout(now);
             inner.absorb_events(chores);
         }
+        let frame = inner.machine.poll_transmit(now);
+        self.note_due(&inner);
         Step {
-            more: inner.machine.poll_transmit(now, budget, frames),
+            frame,
+            more: !inner.machine.is_flushed(),
             over_budget: inner.must_pause(),
             watched: !inner.watchers.is_empty() || inner.machine.is_closing(),
         }
     }
 
-    /// Takes frames to be sent.
-    pub fn transmit(&self, now: Time, budget: usize, frames: &mut VecDeque<Outgoing>) {
-        self.lock().machine.poll_transmit(now, budget, frames);
+    /// Takes a frame to be sent.
+    pub fn transmit(&self, now: Time) -> Option<Outgoing> {
+        self.lock().machine.poll_transmit(now)
     }
 
     /// How the link stands after a turn.
@@ -136,6 +170,38 @@ impl Session {
         inner.machine.note_link(now, blocked, partial);
         if sent {
             inner.machine.note_sent(now);
+        }
+    }
+
+    /// Whether one call is outstanding.
+    pub fn is_alone(&self) -> bool {
+        self.lock().machine.outstanding() == 1
+    }
+
+    /// What is likely to come next, now that something has come.
+    pub fn expected(&self) -> Expected {
+        let inner = self.lock();
+        match (inner.machine.outstanding(), inner.asked) {
+            (1.., _) => Expected::Verdicts,
+            (0, true) => Expected::Requests,
+            (0, false) => Expected::Nothing,
+        }
+    }
+
+    /// How many frames have been received; wraps round.
+    pub fn heard(&self) -> u32 {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    /// Nothing is due before this.
+    pub fn due(&self) -> Time {
+        Time::from_nanos(self.due.load(Ordering::Relaxed))
+    }
+
+    fn note_due(&self, inner: &Inner) {
+        let due = inner.machine.poll_timeout().unwrap_or(Time::NEVER).as_nanos();
+        if due != self.due.load(Ordering::Relaxed) {
+            self.due.store(due, Ordering::Relaxed);
         }
     }
 
@@ -216,11 +282,11 @@ impl Session {
     }
 
     /// The link is gone: every call ends. Later calls find the session ended.
-    pub fn lose(&self, error: &Error, accepted: u64, chores: &mut Chores) {
+    pub fn lose(&self, error: &Error, handed: Handed, chores: &mut Chores) {
         let mut inner = self.lock();
         if inner.ended.is_none() {
             inner.ended = Some(error.clone());
-            inner.machine.handle_link_lost(error, accepted);
+            inner.machine.handle_link_lost(error, handed);
             inner.absorb_events(chores);
             inner.requests.clear();
             self.note_requests(&inner);
@@ -310,62 +376,5 @@ impl Session {
         drop(inner);
         drop(before);
         stage
-    }
-}
-
-impl Inner {
-    /// Whether so many bytes of verdicts wait that nothing more is read or dispatched.
-    /// Whether so much waits for the peer that its calls are not dispatched.
-    fn is_over_budget(&self) -> bool {
-        self.machine.answer_bytes() > SEND_BUDGET
-    }
-
-    /// Whether so much waits, on both ways, that nothing more may be read.
-    fn must_pause(&self) -> bool {
-        let answers = self.machine.answer_bytes();
-        answers > SEND_HARD || (answers > SEND_BUDGET && self.requests.is_full())
-    }
-
-    fn absorb_events(&mut self, chores: &mut Chores) {
-        while let Some(event) = self.machine.poll_event() {
-            self.absorb(event, chores);
-        }
-    }
-
-    fn absorb(&mut self, event: Event<'_>, chores: &mut Chores) {
-        match event {
-            Event::Verdict { token, verdict } => {
-                let settled = match verdict {
-                    Verdict::Value(payload) => Settled::Value(payload.into_buffer(buffers::take)),
-                    Verdict::Failed(payload) => Settled::Failed(payload.into_buffer(buffers::take)),
-                    Verdict::Error(error) => Settled::Error(error),
-                    Verdict::Cancelled(fate) => Settled::cancelled(fate),
-                };
-                if let Some(waker) = self.waiters.settle(token, settled) {
-                    chores.wake(waker);
-                }
-            }
-            Event::Request { key, object, method, deadline, cause, payload } => {
-                let body = payload.into_buffer(buffers::take);
-                // Whoever waits for that call may be the only one who can run what it has caused.
-                let causer = cause.and_then(|number| self.machine.token(number));
-                if let Some(waker) = causer.and_then(|token| self.waiters.rouse(token)) {
-                    chores.wake(waker);
-                }
-                self.requests.push(Request { key, object, method, deadline, cause, body });
-            }
-            Event::Open { object, open } => chores.open = Some((object, open)),
-            Event::Stop(key) => {
-                if let Some(waker) = self.running.forget(key) {
-                    chores.wake(waker);
-                }
-            }
-            Event::Ready => {
-                chores.ready = true;
-                chores.wake_all(&mut self.watchers);
-            }
-            Event::Draining => {}
-            Event::Closed(error) => chores.end = chores.end.take().or(Some(error)),
-        }
     }
 }

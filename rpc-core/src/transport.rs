@@ -52,10 +52,24 @@ pub trait Link: Send {
     /// A [`LinkFault`] ends the connection.
     fn receive(&mut self) -> Result<Received<'_>, LinkFault>;
 
+    /// Whether a turn would certainly find nothing to do, where that can be told without a system call.
+    fn is_quiet(&self) -> bool {
+        false
+    }
+
     /// How many frames kernel or ring have accepted to their last byte, counted from the first.
     ///
     /// This is what proves that a call was never sent, so it must not promise less than what is true at the peer.
     fn accepted(&self) -> u64;
+
+    /// How many of the frames that were accepted the peer has taken out of the link, counted from the first; the others
+    /// it has not seen and never will.
+    ///
+    /// **Implementers**: only where this can be proven, which takes that the peer is gone. **Callers** ask once the link is
+    /// lost.
+    fn taken(&mut self) -> Option<u64> {
+        None
+    }
 
     /// Whether a frame has arrived in part.
     fn is_mid_frame(&self) -> bool {
@@ -65,7 +79,9 @@ pub trait Link: Send {
     /// What to wait on.
     fn readiness(&self) -> Readiness;
 
-    /// A descriptor that turns readable when the peer's process ends; known, if at all, once a frame has been received.
+    /// A descriptor that turns readable when the peer is gone: its process has ended, or on a wire whose
+    /// [`receive`](Link::receive) would not tell, it has let go of the link. Known, if at all, once a frame has been
+    /// received.
     #[cfg(unix)]
     fn life(&self) -> Option<Arc<OwnedFd>> {
         None
@@ -74,10 +90,15 @@ pub trait Link: Send {
     /// "Somebody is about to sleep": the next news are signalled, once, to all who listen to the readiness. `false`: there
     /// are news already. Whoever sleeps again arms again.
     ///
-    /// It is not taken back: several may sleep at one link, and none of them can speak for the others.
+    /// It is not taken back by using the link: several may sleep at it, and none of them can speak for the others.
     fn arm(&mut self) -> bool {
         true
     }
+
+    /// "I look for news myself": until somebody arms again, none need be signalled.
+    ///
+    /// **Callers**: others may sleep at the link, who then hear of nothing; whoever disarms arms again before he goes away.
+    fn disarm(&mut self) {}
 
     /// What this wire can do.
     fn capabilities(&self) -> Capabilities;
@@ -194,6 +215,9 @@ pub enum LinkFault {
     /// The peer broke a rule of this wire.
     #[error("{0}")]
     Broken(String),
+    /// This process is a forked child of the one that made the link.
+    #[error("the connection belongs to the process that this one was forked from; connect anew")]
+    Forked,
 }
 
 struct Escaped<'a>(&'a [u8]);
@@ -224,6 +248,10 @@ pub enum Readiness {
         /// Writable when there is room to send.
         write: Arc<OwnedFd>,
     },
+    /// A descriptor that turns readable at every kind of news, room to send among them, if the link is
+    /// [armed](Link::arm). It may stay readable until then.
+    #[cfg(unix)]
+    Bell(Arc<OwnedFd>),
     /// Something inside this process.
     Event(Arc<Event>),
 }
@@ -332,6 +360,8 @@ pub struct Peer {
     pub gid: Option<u32>,
     /// The peer's process, where the kernel knows it.
     pub pid: Option<u32>,
+    /// Why this wire was taken where the URL would have preferred another.
+    pub fallback: Option<String>,
 }
 
 impl Peer {

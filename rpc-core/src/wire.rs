@@ -14,6 +14,7 @@ mod cursor;
 mod head;
 mod hello;
 mod open;
+pub mod rendezvous;
 mod verdict;
 
 pub use cursor::Malformed;

@@ -3,12 +3,13 @@
 //! `FARCALL_LOOM_EXECUTIONS=n` asks for n executions with more of them.
 
 use std::collections::VecDeque;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use farcall_core::proto::{
-    Config, Event, InKey, Left, Machine, NewCall, OutKey, Outgoing, Role, Stage, Verdict, WhenFull,
+    Config, Event, InKey, Left, Machine, NewCall, OutKey, Role, Stage, Verdict, WhenFull,
 };
 use farcall_core::testkit::Watchdog;
 use farcall_core::wire::{Answer, Opened};
@@ -59,9 +60,8 @@ fn machine(role: Role) -> Machine {
 }
 
 fn frames(machine: &mut Machine) -> Vec<Vec<u8>> {
-    let mut frames: VecDeque<Outgoing> = VecDeque::new();
-    machine.poll_transmit(NOW, usize::MAX, &mut frames);
-    frames.iter().map(|frame| [frame.head.as_slice(), frame.body()].concat()).collect()
+    let frames = std::iter::from_fn(|| machine.poll_transmit(NOW));
+    frames.map(|frame| [frame.head.as_slice(), frame.body()].concat()).collect()
 }
 
 impl Caller {
@@ -83,7 +83,8 @@ impl Caller {
     }
 
     fn call(&mut self, token: u32) -> OutKey {
-        let call = NewCall { token, object: 1, method: 0, body: vec![1], deadline: Time::NEVER, cause: None };
+        let (body, deadline) = (vec![1], Time::NEVER);
+        let call = NewCall { token, object: 1, method: 0, body, at: NOW, deadline, cause: None };
         self.machine.call(call).map_err(|(error, _)| error).expect("it may wait for credit")
     }
 

@@ -1,7 +1,5 @@
 //! A call that was on its way when the peer began to drain: its caller is told, and its refusal is no offence.
 
-use std::collections::VecDeque;
-
 use farcall_core::proto::{Config, Event, Machine, NewCall, Role, Verdict, WhenFull};
 use farcall_core::wire::{Answer, Opened};
 use farcall_core::{Fate, Time};
@@ -23,9 +21,8 @@ fn machine(role: Role) -> Machine {
 
 /// Everything that waits to be sent.
 fn sent(machine: &mut Machine) -> Vec<Vec<u8>> {
-    let mut frames = VecDeque::new();
-    while machine.poll_transmit(NOW, 1 << 20, &mut frames) {}
-    frames.iter().map(|frame| [frame.head.as_slice(), frame.body()].concat()).collect()
+    let frames = std::iter::from_fn(|| machine.poll_transmit(NOW));
+    frames.map(|frame| [frame.head.as_slice(), frame.body()].concat()).collect()
 }
 
 /// The calls that failed on arrival of these frames, with their fates.
@@ -49,7 +46,7 @@ fn note(event: &Event<'_>, failed: &mut Vec<(u32, Fate)>) {
 
 fn call(machine: &mut Machine, token: u32) {
     let deadline = Time::from_nanos(1_000_000_000);
-    let call = NewCall { token, object: 1, method: 0, body: vec![7], deadline, cause: None };
+    let call = NewCall { token, object: 1, method: 0, body: vec![7], at: NOW, deadline, cause: None };
     machine.call(call).map_err(|(error, _)| error).expect("it can be made");
 }
 

@@ -1,14 +1,14 @@
 //! The golden vectors of `WIRE.md`: what this crate writes is what the page says, byte for byte.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use farcall_core::codec::{self, Codec};
-use farcall_core::proto::{Config, Machine, Outgoing, Role, WhenFull};
+use farcall_core::proto::{Config, Machine, Role, WhenFull};
+use farcall_core::wire::rendezvous::{Answer as Granted, Grant, Request, Wish};
 use farcall_core::wire::{
     Answer, Flags, Head, Hello, Kind, Open, Opened, Options, encode_cancelled, encode_error, parse,
 };
-use farcall_core::{Code, Error, Fate, Time};
+use farcall_core::{Code, Error, Fate, Time, Trust};
 use serde::Serialize;
 
 const PAGE: &str = include_str!("../../WIRE.md");
@@ -107,11 +107,23 @@ fn the_connecting_side_speaks_first_and_says_this() {
         codec: "bincode".into(),
         needs_ping: false,
     };
-    let mut frames: VecDeque<Outgoing> = VecDeque::new();
-    Machine::new(config, Time::default()).poll_transmit(Time::default(), 1 << 20, &mut frames);
-    let said: Vec<u8> =
-        frames.iter().flat_map(|frame| [frame.head.as_slice(), frame.body()].concat()).collect();
+    let mut machine = Machine::new(config, Time::default());
+    let frames = std::iter::from_fn(|| machine.poll_transmit(Time::default()));
+    let said: Vec<u8> = frames.flat_map(|frame| [frame.head.as_slice(), frame.body()].concat()).collect();
     agrees("hello", &said);
+}
+
+#[test]
+fn the_rendezvous_is_as_the_page_says() {
+    let nonce = std::array::from_fn(|at| at as u8);
+    let request = Request { wish: Wish::MemoryOrStream, trust: Trust::SameUser, max_ring: 256 << 10, nonce };
+    agrees("request", &request.encode());
+    let grant = |answer, trust, reason: &str| Grant { answer, trust, nonce, reason: reason.into() }.encode();
+    let memory = Granted::Memory { ring: 128 << 10, keys: [0x1122_3344_5566_7788, 1], session: u64::MAX };
+    agrees("grant-memory", &grant(memory, Trust::SameUser, ""));
+    agrees("grant-stream", &grant(Granted::Stream, Trust::Hostile, "no"));
+    let refused = Granted::Refused(Code::ResourceExhausted);
+    agrees("grant-refused", &grant(refused, Trust::SameUser, "full"));
 }
 
 #[derive(Serialize)]

@@ -9,6 +9,7 @@ use farcall::testkit::Watchdog;
 pub mod process;
 pub mod raw;
 pub mod service;
+pub mod witness;
 
 /// Aborts the process in so many seconds, unless the dog is dropped before.
 pub fn watch(seconds: u64) -> Watchdog {

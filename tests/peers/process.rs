@@ -1,10 +1,10 @@
 //! The test binary itself as another process: it serves, calls or does nothing until it is killed.
 
 use std::fs::OpenOptions;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, setrlimit};
 
@@ -18,12 +18,14 @@ const URL: &str = "FARCALL_PEER_URL";
 const JOURNAL: &str = "FARCALL_PEER_JOURNAL";
 const ALONE: &str = "FARCALL_PEER_ALONE";
 const FILES: &str = "FARCALL_PEER_FILES";
+const PAUSED: &str = "FARCALL_PEER_PAUSED";
 
 /// A process that this one has started. Killed when dropped; it also ends by itself when this process ends.
 pub struct Peer {
     child: Child,
     url: String,
-    _lifeline: Option<ChildStdin>,
+    lifeline: Option<ChildStdin>,
+    said: BufReader<ChildStdout>,
 }
 
 /// A peer to be started.
@@ -35,6 +37,15 @@ pub fn cast(part: &str, url: &str) -> Casting {
     command.args(["--exact", STAGE, "--nocapture", "--test-threads=1"]);
     command.env(PART, part).env(URL, url).stdin(Stdio::piped()).stdout(Stdio::piped());
     Casting(command)
+}
+
+/// A process that serves the other end of a pair of pipes, with these options; the URL of this end.
+pub fn cast_on_pipes(options: &str) -> (Casting, String) {
+    let (ours, theirs) = farcall::pipe_pair().expect("there are descriptors");
+    let Casting(mut command) = cast("serve", "");
+    let url = theirs.inherit(&mut command);
+    command.env(URL, format!("{url}{options}"));
+    (Casting(command), ours.into_url())
 }
 
 impl Casting {
@@ -49,19 +60,43 @@ impl Casting {
         self
     }
 
+    /// It says `paused` before it does anything, and waits for [`Peer::go`].
+    pub fn paused(mut self) -> Self {
+        self.0.env(PAUSED, "1");
+        self
+    }
+
     /// Starts it and waits until it is at its place.
     pub fn start(mut self) -> Peer {
         let mut child = self.0.spawn().expect("the test binary can be started");
         let lifeline = child.stdin.take();
         let said = BufReader::new(child.stdout.take().expect("it is piped"));
-        let url = said.lines().find_map(|line| Some(line.ok()?.split_once("url=")?.1.to_owned()));
-        Peer { child, url: url.expect("the peer says where it is"), _lifeline: lifeline }
+        let mut peer = Peer { child, url: String::new(), lifeline, said };
+        peer.url = peer.hear().expect("the peer says where it is");
+        peer
     }
 }
 
 impl Peer {
     pub fn serving(url: &str) -> Peer {
         cast("serve", url).start()
+    }
+
+    /// What it says next; `None`: it has died.
+    fn hear(&mut self) -> Option<String> {
+        let lines = self.said.by_ref().lines();
+        lines.map_while(Result::ok).find_map(|line| Some(line.split_once("url=")?.1.to_owned()))
+    }
+
+    /// Ends its pause; where it is, unless it dies before it says so.
+    pub fn go(&mut self) -> Option<String> {
+        self.lifeline.as_mut().and_then(|pipe| pipe.write_all(b"!").ok())?;
+        self.hear()
+    }
+
+    /// Lets go of it: a server ends of itself.
+    pub fn let_go(&mut self) {
+        self.lifeline = None;
     }
 
     pub fn url(&self) -> &str {
@@ -78,8 +113,8 @@ impl Peer {
     }
 
     /// Waits until nothing is left of it but what others hold.
-    pub fn bury(&mut self) {
-        self.child.wait().expect("a child can be waited for");
+    pub fn bury(&mut self) -> ExitStatus {
+        self.child.wait().expect("a child can be waited for")
     }
 }
 
@@ -110,11 +145,11 @@ pub fn kill(pid: u32) {
 }
 
 /// The URL of a peer that serves over its standard streams. The shell moves the harness's words out of the way.
-pub fn exec_url(journal: Option<&Path>) -> String {
+pub fn exec_url(options: &str, journal: Option<&Path>) -> String {
     let binary = std::env::current_exe().expect("a test knows itself");
     let journal = journal.map(|path| format!("{JOURNAL}='{}' ", path.display())).unwrap_or_default();
     let script = format!(
-        "{journal}{PART}=stdio {URL}=stdio: exec '{}' --exact {STAGE} --nocapture --test-threads=1 3>&1 >/dev/null",
+        "{journal}{PART}=stdio {URL}='stdio:{options}' exec '{}' --exact {STAGE} --nocapture --test-threads=1 3>&1 >/dev/null",
         binary.display()
     );
     format!("exec:/bin/sh?arg=-c&arg={}", percent(&script))
@@ -142,10 +177,16 @@ pub fn play_if_asked() {
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
         setrlimit(Resource::Nofile, limit).expect("a limit can be lowered");
     }
+    // A child of a peer inherits its surroundings, and nobody tells it to go on.
+    if part != "stdio" && std::env::var_os(PAUSED).is_some() {
+        println!("\nurl=paused");
+        std::io::stdin().read_exact(&mut [0]).expect("the peer is told to go on");
+    }
     match part.as_str() {
         "serve" => serve(&url),
         "stdio" => serve_standard_streams(&url),
         "call" => call(&url),
+        "visit" => visit(&url),
         "relay" => relay(&url),
         other => panic!("no part is called {other}"),
     }
@@ -190,6 +231,19 @@ fn call(url: &str) {
     println!("\nurl={heirs:?}");
     wait_for_the_parent();
     drop(calls);
+}
+
+/// Makes some calls, leaves one behind and goes.
+fn visit(url: &str) {
+    let probe: ProbeClient = farcall::connect(url).wait().expect("the server is there");
+    for n in 0..5 {
+        assert_eq!(probe.add(n, 1).wait().expect("the server serves"), n + 1);
+    }
+    assert_eq!(probe.blob(200_000).wait().expect("the server serves").len(), 200_000);
+    let hanging = probe.hang().submit();
+    assert_eq!(probe.hanging(1).wait().expect("the server serves"), 1);
+    println!("\nurl=served");
+    drop((hanging, probe));
 }
 
 /// Takes one connection at the path, hands it to another process that serves it, and ends.

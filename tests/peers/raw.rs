@@ -14,6 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(12);
 pub const PREFACE: usize = 8;
 
 /// The kinds of frames that are looked for, as numbers.
+pub const CALL: u8 = 4;
 pub const REPLY: u8 = 5;
 pub const ERROR: u8 = 6;
 pub const CANCEL: u8 = 7;

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use rustix::process::{ForeignRawFd, Pid, PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+use rustix::process::{ForeignRawFd, Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use tokio::sync::watch;
 
 #[farcall::service]
@@ -118,7 +118,7 @@ impl Probe for Subject {
     }
 
     fn bequeath_sockets(&self) -> Vec<u32> {
-        sockets().into_iter().map(keep_open).collect()
+        sockets_of(std::process::id()).into_iter().map(keep_open).collect()
     }
 
     fn peak_memory(&self) -> u64 {
@@ -128,17 +128,15 @@ impl Probe for Subject {
     }
 }
 
-/// Other owners of all sockets of this process.
-fn sockets() -> Vec<std::os::fd::OwnedFd> {
-    let own =
-        pidfd_open(Pid::from_raw(getpid().as_raw_nonzero().get()).expect("a process"), PidfdFlags::empty())
-            .expect("a pidfd");
+/// Other owners of all sockets of a process that is this one or its child.
+pub fn sockets_of(pid: u32) -> Vec<std::os::fd::OwnedFd> {
+    let number = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process number");
+    let process = pidfd_open(number, PidfdFlags::empty()).expect("a pidfd");
     let mut sockets = Vec::new();
-    for entry in std::fs::read_dir("/proc/self/fd").expect("/proc is mounted").flatten() {
+    for entry in std::fs::read_dir(format!("/proc/{pid}/fd")).expect("/proc is mounted").flatten() {
         let number: ForeignRawFd = entry.file_name().to_string_lossy().parse().expect("a number");
         if std::fs::read_link(entry.path()).is_ok_and(|to| to.to_string_lossy().starts_with("socket:")) {
-            sockets
-                .push(pidfd_getfd(&own, number, PidfdGetfdFlags::empty()).expect("a descriptor of our own"));
+            sockets.push(pidfd_getfd(&process, number, PidfdGetfdFlags::empty()).expect("its descriptor"));
         }
     }
     sockets

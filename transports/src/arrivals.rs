@@ -45,6 +45,12 @@ impl Arrivals {
         }
     }
 
+    /// The listening socket.
+    #[cfg(feature = "shm")]
+    pub(crate) fn fd(&self) -> &OwnedFd {
+        &self.socket
+    }
+
     pub(crate) fn readiness(&self) -> Readiness {
         Readiness::Fd { read: self.socket.clone(), write: self.socket.clone() }
     }

@@ -4,6 +4,8 @@
 //! |---|---|---|---|
 //! | `mem:NAME` | `mem` | queues in this process | the queue's end |
 //! | `unix:/path`, `unix:@name` | `unix` | a Unix stream socket | end of file, and the pidfd of whoever spoke first |
+//! | `shm:NAME`, `shm:/path` | `shm` | two rings in shared memory | its socket's end, and the pidfd of whoever spoke first |
+//! | `local:NAME`, `local:/path` | `local` | as `shm:` where both sides can, else as `unix:` | the same |
 //! | `tcp://host:port` | `tcp` | TCP | end of file, reset, keepalive; else only pings |
 //! | `fd:R,W` (of [`pipe_pair`] or inherited) | `pipe` | two pipes, or one socket | end of file only |
 //! | `exec:PROGRAM?arg=…` | `exec` | a child's stdin and stdout | end of file, and the child's pidfd |
@@ -30,14 +32,20 @@ mod arrivals;
 mod duct;
 #[cfg(feature = "pipe")]
 mod exec;
+#[cfg(feature = "shm")]
+mod local;
 #[cfg(feature = "mem")]
 mod mem;
 #[cfg(feature = "pipe")]
 mod pipe;
 #[cfg(any(feature = "unix", feature = "tcp", feature = "pipe"))]
 mod refusal;
+#[cfg(feature = "shm")]
+mod rendezvous;
 #[cfg(any(feature = "shm", test, fuzzing))]
 mod ring;
+#[cfg(feature = "shm")]
+mod shm;
 #[cfg(feature = "pipe")]
 mod single;
 #[cfg(feature = "pipe")]

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use farcall_core::Error;
+use farcall_core::{Error, Trust};
 
 /// The options that have not been taken yet.
 ///
@@ -27,11 +27,13 @@ pub struct Query {
     url: String,
     pairs: Vec<(String, String)>,
     known: Vec<&'static str>,
+    /// What the builder says.
+    trust: Option<Trust>,
 }
 
 impl Query {
     pub(crate) fn new(url: String, pairs: Vec<(String, String)>) -> Self {
-        Query { url, pairs, known: Vec::new() }
+        Query { url, pairs, known: Vec::new(), trust: None }
     }
 
     /// An option that may be given several times, in order.
@@ -158,6 +160,17 @@ impl Query {
         }
         let words: Vec<String> = choices.iter().map(|(word, _)| format!("{name}={word}")).collect();
         Err(self.refuse(format!("option `{name}` does not know `{text}`; write {}", words.join(" or "))))
+    }
+
+    /// Notes what the builder says of the other side.
+    pub(crate) fn set_trust(&mut self, trust: Option<Trust>) {
+        self.trust = trust;
+    }
+
+    /// What the builder says of the other side.
+    #[cfg(feature = "shm")]
+    pub(crate) fn trust(&self) -> Option<Trust> {
+        self.trust
     }
 
     /// Checks that every option that was given has been taken.

@@ -25,6 +25,8 @@ macro_rules! if_enabled {
 const BUILT_IN: &[(&str, &str, Option<&dyn Scheme>)] = &[
     ("mem", "mem", if_enabled!("mem", crate::mem::Mem)),
     ("unix", "unix", if_enabled!("unix", crate::unix::Unix)),
+    ("shm", "shm", if_enabled!("shm", crate::shm::Shm)),
+    ("local", "shm", if_enabled!("shm", crate::local::Local)),
     ("tcp", "tcp", if_enabled!("tcp", crate::tcp::Tcp)),
     ("pipe", "pipe", if_enabled!("pipe", crate::pipe::Pipe)),
     ("fd", "pipe", if_enabled!("pipe", crate::pipe::Descriptors)),

@@ -110,11 +110,13 @@ impl<M: Memory + Clone> Ends<M> {
     /// quarter of the ring is in use, so that taking all of it reaches the mark.
     #[inline]
     pub(crate) fn must_ring(&mut self, published: bool) -> bool {
-        if !published && !self.consumer.owes_room() {
+        let owes_room = self.consumer.owes_room();
+        if !published && !owes_room {
             return false;
         }
         self.consumer.told();
-        self.rest.must_ring()
+        // A peer that has taken everything and has gone to sleep again since needs no bell.
+        self.rest.must_ring(|| !owes_room && self.producer.is_drained())
     }
 }
 

@@ -1,6 +1,8 @@
 //! System calls that no safe crate offers, and what this kernel can do. The only room with unsafe code.
 
 pub(crate) mod clock;
+#[cfg(feature = "shm")]
+pub(crate) mod forked;
 #[cfg(feature = "pipe")]
 pub(crate) mod inherited;
 #[cfg(any(feature = "unix", feature = "tcp"))]

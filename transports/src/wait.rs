@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use farcall_core::driver::{Driver, Host, Sleeper, Task};
 use farcall_core::{Error, Time};
@@ -26,6 +27,8 @@ mod workers;
 #[cfg(feature = "tokio")]
 pub(crate) use clock::Pause;
 pub(crate) use errands::{Arrivals, Errand, Lifetime};
+#[cfg(feature = "shm")]
+pub(crate) use poll::Alarm;
 #[cfg(feature = "tokio")]
 pub(crate) use runtime::Runtime;
 pub(crate) use thread::Reactor;
@@ -66,6 +69,9 @@ pub(crate) enum Home {
     Client(Arc<Workers>),
 }
 
+/// Threads of this process that pause just now.
+static PAUSING: AtomicUsize = AtomicUsize::new(0);
+
 /// The surroundings of a driver in this process.
 pub(crate) struct Local {
     home: Home,
@@ -86,15 +92,25 @@ impl Host for Local {
         crate::sys::clock::lately()
     }
 
-    fn runs_beside(&self, peer: Option<u32>) -> bool {
+    fn processors(&self, peer: Option<u32>) -> usize {
         let allowed = |process| sched_getaffinity(process).ok();
-        let Some(ours) = allowed(None) else { return true };
         let theirs =
             peer.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)).and_then(|pid| allowed(Some(pid)));
-        // Of a peer that is not known the best is assumed.
-        theirs.is_none_or(|theirs| {
-            (0..CpuSet::MAX_CPU).filter(|cpu| ours.is_set(*cpu) || theirs.is_set(*cpu)).nth(1).is_some()
-        })
+        // Of what is not known the best is assumed: that the peer has a processor that this process has not.
+        let (Some(ours), Some(theirs)) = (allowed(None), theirs) else { return 2 };
+        (0..CpuSet::MAX_CPU).filter(|cpu| ours.is_set(*cpu) || theirs.is_set(*cpu)).count()
+    }
+
+    fn begin_pause(&self, room: usize) -> bool {
+        let among = PAUSING.fetch_add(1, Ordering::Relaxed) < room;
+        if !among {
+            PAUSING.fetch_sub(1, Ordering::Relaxed);
+        }
+        among
+    }
+
+    fn end_pause(&self) {
+        PAUSING.fetch_sub(1, Ordering::Relaxed);
     }
 
     fn block(&self, wait: &mut dyn FnMut()) -> Result<(), Error> {

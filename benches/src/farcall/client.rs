@@ -11,35 +11,63 @@ use tokio::task::JoinSet;
 use crate::case::{Case, Op};
 use crate::measure::{Sample, Tally, measure, one_by_one};
 
-use super::{EchoClient, process, runtime};
+use super::caller::{Caller, add, is_sum};
 
-/// Connects and calls with `.wait()`.
-pub(super) fn call_waiting(case: Case, url: &str, slice: Duration) -> io::Result<Sample> {
-    let client: EchoClient = ::farcall::connect(url).wait().map_err(failed)?;
-    let server = process(client.process().wait().map_err(failed)?)?;
-    let bytes = vec![0x5a; case.bytes];
-    measure(server, slice, |length, tally| match case.op {
-        Op::Null => waiting(case.outstanding, length, tally, || client.add(20, 22)),
-        Op::Echo => waiting(case.outstanding, length, tally, || client.echo(&bytes)),
-    })
+/// Connects and calls in the style of the case.
+pub(super) fn call(case: Case, url: &str, slice: Duration) -> io::Result<Sample> {
+    let caller = Caller::new(case.style)?;
+    let client = caller.connect(url)?;
+    let server = caller.server(&client)?;
+    if case.op != Op::Echo {
+        let call = move || add(&client);
+        return measure(server, slice, |length, tally| run(&caller, case, length, tally, &call, is_sum));
+    }
+    let bytes: Arc<[u8]> = (0..case.bytes).map(|at| at as u8).collect();
+    if caller.echo_once(&client, &bytes)? != *bytes {
+        return Err(io::Error::other("the echo is not what was sent"));
+    }
+    // To compare whole messages would cost as much as to copy them.
+    let ends = (bytes.len(), bytes.first().copied(), bytes.last().copied());
+    let is_echo = move |echo: &Vec<u8>| (echo.len(), echo.first().copied(), echo.last().copied()) == ends;
+    let call = move || client.echo(&bytes);
+    measure(server, slice, |length, tally| run(&caller, case, length, tally, &call, is_echo))
 }
 
-/// Calls for the given time; several outstanding ones are started together, then collected in order.
-fn waiting<T: Send + 'static>(
+fn run<T: Send + 'static>(
+    caller: &Caller,
+    case: Case,
+    length: Duration,
+    tally: &mut Tally,
+    call: &(impl Fn() -> Call<T> + Clone + Send + 'static),
+    is_right: impl Fn(&T) -> bool + Copy + Send + 'static,
+) -> io::Result<()> {
+    match (caller, case.outstanding) {
+        (Caller::Waiting, 1) => one_by_one(length, tally, || checked(call().wait(), is_right)),
+        (Caller::Waiting, outstanding) => together(outstanding, length, tally, call, is_right),
+        (Caller::Awaiting(runtime), 1) => {
+            let record = |latency| tally.record(latency);
+            runtime.block_on(in_one_task(Instant::now() + length, call, is_right, record))
+        }
+        (Caller::Awaiting(runtime), outstanding) => {
+            runtime.block_on(in_tasks(outstanding, length, tally, call, is_right))
+        }
+    }
+}
+
+/// Calls for the given time: so many are started together, then collected in order.
+fn together<T: Send + 'static>(
     outstanding: usize,
     length: Duration,
     tally: &mut Tally,
     call: impl Fn() -> Call<T>,
+    is_right: impl Fn(&T) -> bool + Copy,
 ) -> io::Result<()> {
-    if outstanding == 1 {
-        return one_by_one(length, tally, || call().wait().map(drop).map_err(failed));
-    }
     let start = Instant::now();
     let mut before = start;
     while before - start < length {
         let calls = (0..outstanding).map(|_| call());
         for call in ::farcall::submit_all(calls) {
-            call.wait().map_err(failed)?;
+            checked(call.wait(), is_right)?;
         }
         let after = Instant::now();
         tally.record_batch(after - before, outstanding);
@@ -48,38 +76,21 @@ fn waiting<T: Send + 'static>(
     Ok(())
 }
 
-/// Connects and calls with `.await`, on a current-thread runtime.
-pub(super) fn call_awaiting(case: Case, url: &str, slice: Duration) -> io::Result<Sample> {
-    let runtime = runtime()?;
-    let client: EchoClient = runtime.block_on(async { ::farcall::connect(url).await }).map_err(failed)?;
-    let server = runtime.block_on(async { client.process().await }).map_err(failed)?;
-    let bytes: Arc<[u8]> = vec![0x5a; case.bytes].into();
-    measure(process(server)?, slice, |length, tally| {
-        let client = client.clone();
-        let bytes = bytes.clone();
-        runtime.block_on(async {
-            match case.op {
-                Op::Null => awaiting(case.outstanding, length, tally, move || client.add(20, 22)).await,
-                Op::Echo => awaiting(case.outstanding, length, tally, move || client.echo(&bytes)).await,
-            }
-        })
-    })
-}
-
 /// Calls for the given time, from as many tasks as calls may be outstanding.
-async fn awaiting<T, F>(outstanding: usize, length: Duration, tally: &mut Tally, call: F) -> io::Result<()>
-where
-    T: Send + 'static,
-    F: Fn() -> Call<T> + Clone + Send + 'static,
-{
-    if outstanding == 1 {
-        return one_task(length, call, |latency| tally.record(latency)).await;
-    }
+async fn in_tasks<T: Send + 'static>(
+    outstanding: usize,
+    length: Duration,
+    tally: &mut Tally,
+    call: &(impl Fn() -> Call<T> + Clone + Send + 'static),
+    is_right: impl Fn(&T) -> bool + Copy + Send + 'static,
+) -> io::Result<()> {
     let shared = Arc::new(Mutex::new(std::mem::replace(tally, Tally::new())));
     let mut tasks = JoinSet::new();
+    // One end for all: a task whose calls are answered within their first poll lets no other task begin.
+    let end = Instant::now() + length;
     for _ in 0..outstanding {
-        let (call, shared) = (call.clone(), shared.clone());
-        tasks.spawn(one_task(length, call, move |latency| {
+        let shared = shared.clone();
+        tasks.spawn(in_one_task(end, call.clone(), is_right, move |latency| {
             shared.lock().unwrap_or_else(PoisonError::into_inner).record(latency);
         }));
     }
@@ -91,15 +102,19 @@ where
     Ok(())
 }
 
-async fn one_task<T>(
-    length: Duration,
-    call: impl Fn() -> Call<T>,
+/// Calls until then, each as soon as the one before has ended.
+pub(super) async fn in_one_task<T, F>(
+    end: Instant,
+    call: impl Fn() -> F,
+    is_right: impl Fn(&T) -> bool,
     mut record: impl FnMut(Duration),
-) -> io::Result<()> {
-    let start = Instant::now();
-    let mut before = start;
-    while before - start < length {
-        call().await.map_err(failed)?;
+) -> io::Result<()>
+where
+    F: Future<Output = Result<T, ::farcall::Error>>,
+{
+    let mut before = Instant::now();
+    while before < end {
+        checked(call().await, &is_right)?;
         let after = Instant::now();
         record(after - before);
         before = after;
@@ -107,6 +122,18 @@ async fn one_task<T>(
     Ok(())
 }
 
-fn failed(error: impl Error + Send + Sync + 'static) -> io::Error {
+/// An error if the call failed or its answer is wrong.
+pub(super) fn checked<T>(
+    answer: Result<T, ::farcall::Error>,
+    is_right: impl Fn(&T) -> bool,
+) -> io::Result<()> {
+    match answer {
+        Ok(answer) if is_right(&answer) => Ok(()),
+        Ok(_) => Err(io::Error::other("the answer is wrong")),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+pub(super) fn failed(error: impl Error + Send + Sync + 'static) -> io::Error {
     io::Error::other(error)
 }

@@ -5,16 +5,18 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
+use rustix::event::{EventfdFlags, eventfd};
+
 use crate::case::Wire;
 
-/// What one process reads from and writes to; one socket twice, or one end of each of two pipes.
+/// What one process reads from and writes to: one socket twice, one end of each of two pipes, or two eventfds.
 #[derive(Debug)]
 pub(crate) struct Ends {
     pub(crate) input: OwnedFd,
     pub(crate) output: OwnedFd,
 }
 
-/// A connected pair, with the kernel's default buffers.
+/// A connected pair, with the kernel's default buffers; for shared memory the bells, which carry a count of eight bytes.
 pub(crate) fn pair(wire: Wire) -> io::Result<(Ends, Ends)> {
     match wire {
         Wire::Pipe => {
@@ -35,10 +37,19 @@ pub(crate) fn pair(wire: Wire) -> io::Result<(Ends, Ends)> {
             theirs.set_nodelay(true)?;
             Ok((both(ours.into())?, both(theirs.into())?))
         }
+        Wire::Shm => {
+            let (requests, replies) = (bell()?, bell()?);
+            let ours = Ends { input: replies.try_clone()?, output: requests.try_clone()? };
+            Ok((ours, Ends { input: requests, output: replies }))
+        }
         Wire::Exec | Wire::CacheLine => {
             Err(io::Error::other(format!("`{}` has no raw ends of its own", wire.word())))
         }
     }
+}
+
+fn bell() -> io::Result<OwnedFd> {
+    Ok(eventfd(0, EventfdFlags::CLOEXEC)?)
 }
 
 fn both(socket: OwnedFd) -> io::Result<Ends> {

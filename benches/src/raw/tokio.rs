@@ -14,14 +14,17 @@ use crate::case::{Case, Wire};
 use crate::measure::{Sample, Tally, measure};
 
 use super::ends::Ends;
+use super::stamp::Stamp;
 
 /// The client, on a current-thread runtime.
 pub(crate) fn call(case: Case, ends: Ends, server: Pid, slice: Duration) -> io::Result<Sample> {
     let runtime = runtime()?;
     let _inside = runtime.enter();
     let mut stream = stream(case.wire, ends)?;
-    let mut message = vec![0x5a; case.bytes];
-    measure(server, slice, |length, tally| runtime.block_on(ping(&mut stream, &mut message, length, tally)))
+    let (mut stamp, mut reply) = (Stamp::new(case.bytes), vec![0; case.bytes]);
+    measure(server, slice, |length, tally| {
+        runtime.block_on(ping(&mut stream, &mut stamp, &mut reply, length, tally))
+    })
 }
 
 /// The server, on a current-thread runtime, until the client goes.
@@ -40,15 +43,17 @@ pub(crate) fn serve(case: Case, ends: Ends) -> io::Result<()> {
 
 async fn ping(
     stream: &mut Box<dyn Duplex>,
-    message: &mut [u8],
+    stamp: &mut Stamp,
+    reply: &mut [u8],
     length: Duration,
     tally: &mut Tally,
 ) -> io::Result<()> {
     let start = Instant::now();
     let mut before = start;
     while before - start < length {
-        stream.write_all(message).await?;
-        stream.read_exact(message).await?;
+        stream.write_all(stamp.next()).await?;
+        stream.read_exact(reply).await?;
+        stamp.check(reply)?;
         let after = Instant::now();
         tally.record(after - before);
         before = after;

@@ -1,19 +1,17 @@
 //! A call: lazy, cancellable, one type for the four styles of waiting.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
 use crate::buffers;
 use crate::client::{ClientCore, Reply};
 use crate::codec::Encodings;
 use crate::context;
-use crate::driver::{Driver, with_thread_waker};
+use crate::driver::{Driver, Patience, with_thread_waker};
 use crate::error::{Code, Error, Fate};
-use crate::limits::MAX_DEADLINE;
+use crate::limits::{EXACT, MAX_DEADLINE};
 use crate::session::{CallParts, Settled, Started};
 
 /// A call of a remote method. Nothing happens until it is started, which happens at its first poll, or by
@@ -51,11 +49,13 @@ pub struct Call<T, E = Error> {
     method: u16,
     deadline: Duration,
     decode: fn(Reply<'_>) -> Result<T, E>,
-    state: State,
+    pub(super) state: State,
+    /// What is left of it while the call is polled and looks for its verdict itself.
+    pub(super) patience: Option<Patience>,
 }
 
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     Encoded(Vec<u8>),
     /// It could not be encoded or started.
     Refused(Error),
@@ -75,7 +75,14 @@ pub fn call<T, E, A: Encodings>(
         Ok(()) => State::Encoded(buf),
         Err(error) => State::Refused(error.into_error(Fate::NotSent)),
     };
-    Call { core: core.clone(), method, deadline: core.connection.policy().deadline, decode, state }
+    Call {
+        core: core.clone(),
+        method,
+        deadline: core.connection.policy().deadline,
+        decode,
+        state,
+        patience: None,
+    }
 }
 
 impl<T, E> fmt::Debug for Call<T, E> {
@@ -124,9 +131,11 @@ impl<T, E> Call<T, E> {
             }
         };
         let driver = self.driver();
-        let now = driver.host().now();
         let (inherited, cause) = context::inherited(driver);
-        let own = now + self.deadline.min(MAX_DEADLINE);
+        let deadline = self.deadline.min(MAX_DEADLINE);
+        let exact = deadline < EXACT || inherited.is_some();
+        let now = if exact { driver.host().now() } else { driver.host().lately() };
+        let own = now + deadline;
         let deadline = inherited.map_or(own, |inherited| inherited.min(own));
         let parts =
             |body| CallParts { object: self.core.object, method: self.method, body, now, deadline, cause };
@@ -153,7 +162,7 @@ impl<T, E> Call<T, E> {
     }
 
     /// What was attempted, in front of why it failed.
-    fn explain(&self, error: Error) -> Error {
+    pub(super) fn explain(&self, error: Error) -> Error {
         let url = self.core.connection.url();
         if error.to_string().contains(url) {
             return error.context(self.name());
@@ -163,7 +172,7 @@ impl<T, E> Call<T, E> {
 }
 
 impl<T, E: From<Error>> Call<T, E> {
-    fn finish(&self, settled: Settled) -> Result<T, E> {
+    pub(super) fn finish(&self, settled: Settled) -> Result<T, E> {
         let (bytes, failed) = match settled {
             Settled::Value(bytes) => (bytes, false),
             Settled::Failed(bytes) => (bytes, true),
@@ -178,7 +187,7 @@ impl<T, E: From<Error>> Call<T, E> {
     }
 
     /// The result of a call that is not waiting for a verdict.
-    fn refused(&mut self) -> Result<T, E> {
+    pub(super) fn refused(&mut self) -> Result<T, E> {
         match std::mem::replace(&mut self.state, State::Done) {
             State::Refused(error) => Err(self.explain(error).into()),
             _ => Err(Error::new(Code::Internal, Fate::Unknown, "the call's result was taken before").into()),
@@ -200,13 +209,20 @@ impl<T, E: From<Error>> Call<T, E> {
         let driver = Arc::clone(self.driver());
         let mut result = None;
         let blocked = driver.host().block(&mut || {
-            let started = with_thread_waker(|waker| self.start(Some(waker)));
-            if let Some(started) = started {
-                driver.flush_at(started.at);
+            let polite = driver.is_polite();
+            let started =
+                if polite { self.start(None) } else { with_thread_waker(|waker| self.start(Some(waker))) };
+            match started {
+                Some(started) if polite => driver.flush_awake(started.at),
+                Some(started) => driver.flush_at(started.at),
+                None => {}
             }
             result = Some(match self.state {
                 State::Started(token) => {
-                    let settled = driver.wait(token, started.is_some());
+                    let alone = started.is_some_and(|started| started.alone);
+                    let settled = driver
+                        .wait_politely(token, alone)
+                        .unwrap_or_else(|| driver.wait(token, started.is_some() && !polite));
                     self.state = State::Done;
                     self.finish(settled)
                 }
@@ -330,42 +346,6 @@ impl<T, E: From<Error>> Call<T, E> {
         result.map_err(|error| self.explain(error))
     }
 }
-
-impl<T, E: From<Error>> Future for Call<T, E> {
-    type Output = Result<T, E>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let started = self.start(Some(cx.waker()));
-        let State::Started(token) = self.state else { return Poll::Ready(self.refused()) };
-        if let Some(started) = started {
-            let driver = self.driver();
-            if let Err(error) = driver.host().attend(driver) {
-                return Poll::Ready(Err(self.explain(error).into()));
-            }
-            if started.alone || (started.many && driver.is_side_by_side()) {
-                driver.flush_at(started.at);
-            } else {
-                driver.flush_soon();
-            }
-            if started.sooner {
-                driver.rearm();
-            }
-            return Poll::Pending;
-        }
-        if let Some(settled) = self.driver().session().take(token, cx.waker()) {
-            self.state = State::Done;
-            return Poll::Ready(self.finish(settled));
-        }
-        let driver = self.driver();
-        match driver.host().attend(driver) {
-            Ok(()) => Poll::Pending,
-            Err(error) => Poll::Ready(Err(self.explain(error).into())),
-        }
-    }
-}
-
-/// A call holds no value of these types, only the function that will make one.
-impl<T, E> Unpin for Call<T, E> {}
 
 impl<T, E> Drop for Call<T, E> {
     fn drop(&mut self) {

@@ -126,7 +126,8 @@ impl Connection {
         self.handle.driver.url()
     }
 
-    /// The wire that carries the calls.
+    /// The wire that carries the calls: what has been agreed on with the peer, where the URL leaves that open. Why it is not
+    /// the first choice is in [`peer`](Self::peer), as its `fallback`.
     ///
     /// ```
     /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-connection-transport")?;

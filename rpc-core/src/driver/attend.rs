@@ -6,9 +6,11 @@ use std::task::Waker;
 
 use slab::Slab;
 
-use crate::driver::turn::gone;
-use crate::driver::{Driver, Receive, Wants};
+use crate::driver::ending::gone;
+use crate::driver::polite::Glance;
+use crate::driver::{Driver, Patience, Receive, Wants};
 use crate::error::Gone;
+use crate::session::Expected;
 use crate::time::Time;
 
 /// Those who attend, and how to wake them.
@@ -55,6 +57,20 @@ pub struct Attendance {
 
 /// How things stand after an attendant's turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Worked {
+    /// There is more to do now; give way to others and come again.
+    pub again: bool,
+    /// Something has come.
+    pub busy: bool,
+}
+
+impl Worked {
+    /// No turn was done.
+    pub const NOTHING: Worked = Worked { again: false, busy: false };
+}
+
+/// How things stand before an attendant's sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pumped {
     /// There is more to do now; give way to others and come again.
     pub again: bool,
@@ -88,10 +104,13 @@ impl Driver {
         self.attendants.has(place)
     }
 
-    /// The peer's process has ended: what it had sent still counts, then the session ends.
+    /// The peer's process has ended: what it had sent still counts, then the session ends. If it had said goodbye before, the
+    /// session ends once an attendant has dispatched what it left behind.
     pub fn peer_exited(self: &Arc<Self>) {
         self.turn(Receive::ToTheEnd, false);
-        self.end(&gone(Gone::Exited));
+        if !self.look(|turn| turn.is_parting()) {
+            self.end(&gone(Gone::Exited));
+        }
     }
 }
 
@@ -111,13 +130,49 @@ impl Attendance {
         }
     }
 
-    /// An attendant's turn.
+    /// An attendant's turn, and how things stand before its sleep.
     pub fn pump(&self) -> Pumped {
         let again = self.driver.turn(Receive::Yes, true);
+        let pumped = self.stand();
+        Pumped { again: pumped.again || again, ..pumped }
+    }
+
+    /// A turn of an attendant that may look again before it sleeps; it must [`stand`](Self::stand) before that.
+    pub fn work(&self) -> Worked {
+        let before = self.driver.session.heard();
+        let again = self.driver.turn(Receive::Yes, true);
+        Worked { again, busy: self.driver.session.heard() != before }
+    }
+
+    /// Looks whether something has come, and does a turn if so; `true`: something had.
+    pub fn glance(&self) -> bool {
+        let before = self.driver.session.heard();
+        matches!(self.driver.glance(true), Glance::Turned | Glance::More)
+            && self.driver.session.heard() != before
+    }
+
+    /// Patience for looking again before sleeping: where something has come just now and more will come soon. `alone`:
+    /// this attendant has nothing else to do.
+    pub fn patience(&self, alone: bool) -> Option<Patience> {
+        let alone = match self.driver.session.expected() {
+            Expected::Verdicts => false,
+            Expected::Requests => alone,
+            Expected::Nothing => return None,
+        };
+        self.is_lively().then(|| self.driver.patience(alone)).flatten()
+    }
+
+    /// Whether more is likely to come soon: nothing is in its way.
+    pub fn is_lively(&self) -> bool {
+        self.driver.is_lively()
+    }
+
+    /// How things stand before a sleep; the link signals what comes from now on.
+    pub fn stand(&self) -> Pumped {
         let standing = self.driver.standing();
         let (until, ended) = self.driver.session.arm_or_end();
         Pumped {
-            again: again || self.driver.session.has_dispatchable() || !standing.quiet,
+            again: self.driver.session.has_dispatchable() || !standing.quiet,
             ended,
             wants: standing.wants,
             until,

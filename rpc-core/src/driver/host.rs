@@ -55,8 +55,20 @@ pub trait Host: Send + Sync {
         self.now()
     }
 
-    /// Whether this process and that one may run at the same time, on different processors.
-    fn runs_beside(&self, peer: Option<u32>) -> bool;
+    /// On how many processors this process and that one may run, together.
+    fn processors(&self, peer: Option<u32>) -> usize;
+
+    /// Whether one more thread of this process may pause, `room` of them at most. If so, [`end_pause`](Host::end_pause)
+    /// follows.
+    fn begin_pause(&self, room: usize) -> bool;
+
+    /// One thread less pauses.
+    fn end_pause(&self);
+
+    /// Gives the processor to whoever is ready.
+    fn give_way(&self) {
+        std::thread::yield_now();
+    }
 
     /// Runs `wait`, which blocks, where that is allowed.
     ///

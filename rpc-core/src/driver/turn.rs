@@ -1,18 +1,16 @@
 //! The turn: receive, tick, flush, under one lock; then, with the lock free, wake and dispatch.
 
-use std::collections::VecDeque;
-use std::io::ErrorKind;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
+use crate::driver::ending::gone;
 use crate::driver::wait::Post;
 use crate::driver::{Driver, Home, Wants};
-use crate::error::{Code, Error, Fate, Gone};
+use crate::error::{Error, Gone};
 use crate::limits::{FLUSH_EVERY, TURN_BYTES, TURN_FRAMES};
 use crate::proto::Outgoing;
-use crate::session::Chores;
+use crate::session::{Chores, Rare, Request};
 use crate::time::Time;
-use crate::transport::{Link, LinkFault, OutFrame, Received, Sent};
+use crate::transport::{Link, OutFrame, Received, Sent};
 
 /// Whether a turn receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +19,8 @@ pub enum Receive {
     No,
     /// It receives until would-block or budget.
     Yes,
+    /// The same for somebody who only looks whether something has come: if not, there is nothing to send either.
+    Glance,
     /// It receives until would-block or the end, however much: the peer has died.
     ToTheEnd,
 }
@@ -28,25 +28,26 @@ pub enum Receive {
 /// The link and what has been taken from the session for it.
 pub(super) struct Turn {
     pub(super) link: Option<Box<dyn Link>>,
-    frames: VecDeque<Outgoing>,
+    /// The frame that found no room.
+    pub(super) frame: Option<Outgoing>,
     pub(super) blocked: bool,
     pub(super) paused: bool,
-    partial: bool,
+    pub(super) partial: bool,
     /// For the thread that sits at the link; made when one first does.
     pub(super) post: Option<Arc<Post>>,
     /// The peer has closed in order.
-    leaves: bool,
+    pub(super) leaves: bool,
     /// It has, for this reason, and left calls behind that are dispatched before the session ends.
-    closed: Option<Error>,
+    pub(super) closed: Option<Error>,
     /// What was received asks for nothing to be sent.
-    idle: bool,
+    pub(super) idle: bool,
 }
 
 impl Turn {
     pub(super) fn new(link: Box<dyn Link>) -> Self {
         Turn {
             link: Some(link),
-            frames: VecDeque::new(),
+            frame: None,
             blocked: false,
             paused: false,
             partial: false,
@@ -72,6 +73,18 @@ impl Turn {
         Wants { read: !self.paused, write: self.blocked }
     }
 
+    /// Whether the peer has said goodbye and left calls behind that are still to be dispatched.
+    pub(super) fn is_parting(&self) -> bool {
+        self.closed.is_some()
+    }
+
+    /// Whoever has this turn looks for what comes.
+    pub(super) fn stay_awake(&mut self) {
+        if let Some(link) = &mut self.link {
+            link.disarm();
+        }
+    }
+
     /// Arms the link for a sleep.
     pub(super) fn stand(&mut self) -> Standing {
         let wants = self.wants();
@@ -81,7 +94,7 @@ impl Turn {
 }
 
 /// Why receiving stopped.
-enum Stopped {
+pub(super) enum Stopped {
     Drained,
     Budget,
     /// So many verdicts wait for the peer that nothing is read from it.
@@ -92,118 +105,109 @@ enum Stopped {
 impl Driver {
     /// One turn. `true`: there is more to receive, or somebody wanted a turn meanwhile.
     pub fn turn(self: &Arc<Self>, receive: Receive, may_dispatch: bool) -> bool {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.turn_with(turn, receive, may_dispatch)
+    }
+
+    /// The same for somebody who has it already.
+    pub(super) fn turn_with<'a>(
+        self: &'a Arc<Self>,
+        mut turn: MutexGuard<'a, Turn>,
+        receive: Receive,
+        may_dispatch: bool,
+    ) -> bool {
         // A peer that works meanwhile need not wait for its first verdicts until all its calls have been read.
         let parts = if self.is_side_by_side() { TURN_FRAMES / FLUSH_EVERY } else { 1 };
-        let mut now = self.host.now();
-        let mut again = false;
-        for _ in 0..parts {
-            let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            let (more, chores) = self.run(&mut turn, receive, now, TURN_FRAMES / parts);
+        let mut now = self.time();
+        for part in 1.. {
+            let mut chores = Chores::before_dispatch(may_dispatch && self.server.is_some());
+            let again = self.run(&mut turn, receive, now, TURN_FRAMES / parts, &mut chores);
             let closed = turn.closed.is_some();
             drop(turn);
-            again = more;
             chores.run();
-            if let Some(later) = if may_dispatch { self.dispatch(now) } else { None } {
-                now = later;
-                self.flush_at(now);
+            match if may_dispatch { self.dispatch(chores.take_request(), now) } else { None } {
+                Some(later) => {
+                    now = later;
+                    self.flush_at(now);
+                }
+                None if self.was_wanted() => self.flush_at(now),
+                None => {}
             }
             if closed {
                 self.part(may_dispatch);
             }
-            if !again {
-                break;
+            if !again || part == parts {
+                return again;
             }
+            turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         }
-        again || self.wanted.load(Ordering::SeqCst)
+        false
     }
 
-    /// Ends the session of a peer that has closed, once what it has left behind has been dispatched, or cannot be.
-    fn part(self: &Arc<Self>, may_dispatch: bool) {
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let waits = !may_dispatch && self.session.has_dispatchable() && self.attendants.wake();
-        let mut chores = Chores::default();
-        if !waits && let Some(error) = turn.closed.take() {
-            self.lose(&mut turn, &error, &mut chores);
-        }
-        drop(turn);
-        chores.run();
-    }
-
-    /// The part of a turn under the lock: whether there is more to receive, and the chores for when the lock is free.
-    /// `most`: frames that it receives.
-    pub(super) fn run(&self, turn: &mut Turn, receive: Receive, now: Time, most: usize) -> (bool, Chores) {
-        let mut chores = Chores::default();
-        // Whoever asked for a turn has left before this something that this turn sends.
-        let asked = self.wanted.swap(false, Ordering::SeqCst);
+    /// The part of a turn under the lock: whether there is more to receive. `most`: frames that it receives.
+    pub(super) fn run(
+        &self,
+        turn: &mut Turn,
+        receive: Receive,
+        now: Time,
+        most: usize,
+        chores: &mut Chores,
+    ) -> bool {
         if turn.closed.is_some() {
-            return (false, chores);
+            return false;
         }
         turn.idle = false;
-        let stopped = if receive == Receive::No {
-            Stopped::Drained
-        } else {
-            self.receive(turn, receive, now, most, &mut chores)
+        let stopped = match receive {
+            Receive::No => Stopped::Drained,
+            _ => self.receive(turn, receive, now, most, chores),
         };
-        let sent = if turn.idle && !asked { Ok(()) } else { self.send(turn, now, &mut chores) };
+        let sent = if turn.idle { Ok(()) } else { self.send(turn, now, chores) };
         let more = matches!(stopped, Stopped::Budget | Stopped::Paused) && !turn.paused;
-        let end = match (stopped, sent) {
-            (Stopped::Ended(error), _) => Some(error),
-            (_, Err(error)) => {
-                // What the peer had answered before its end of the link broke still counts. A link that was never made has
-                // an end too, but that says less than why.
-                match self.receive(turn, Receive::ToTheEnd, now, most, &mut chores) {
-                    Stopped::Ended(first) if matches!(error.code(), Code::PeerGone(_)) => Some(first),
-                    _ => Some(error),
-                }
-            }
-            _ => chores.end.take(),
-        };
-        match end {
-            // The peer has closed in order, and what it has left behind is still to be done.
-            Some(error) if turn.leaves && self.session.has_dispatchable() => turn.closed = Some(error),
-            Some(error) => self.lose(turn, &error, &mut chores),
-            None => {}
+        let rare = chores.take_rare();
+        if rare.is_some() || sent.is_err() || matches!(stopped, Stopped::Ended(_)) {
+            self.conclude(turn, stopped, sent, rare.map_or_else(Rare::default, |rare| *rare), chores);
         }
-        if chores.ready
-            && let Some(link) = &turn.link
-        {
-            // With the hello has come what the kernel knows of the peer.
-            turn.post = None;
-            let beside = self.host.runs_beside(link.peer().pid);
-            self.side_by_side.store(beside, Ordering::Relaxed);
-            *self.peer.lock().unwrap_or_else(PoisonError::into_inner) = link.peer();
-        }
-        (more, chores)
+        more
     }
 
-    fn receive(&self, turn: &mut Turn, how: Receive, now: Time, most: usize, chores: &mut Chores) -> Stopped {
-        if how == Receive::Yes && turn.paused {
+    pub(super) fn receive(
+        &self,
+        turn: &mut Turn,
+        how: Receive,
+        now: Time,
+        most: usize,
+        chores: &mut Chores,
+    ) -> Stopped {
+        if how != Receive::ToTheEnd && turn.paused {
             return Stopped::Paused;
         }
         let Some(link) = &mut turn.link else { return Stopped::Drained };
         let (mut frames, mut bytes, mut wanted) = (0_usize, 0_usize, false);
         let stopped = loop {
-            if how == Receive::Yes && (frames >= most || bytes >= TURN_BYTES) {
+            if how != Receive::ToTheEnd && (frames >= most || bytes >= TURN_BYTES) {
                 break Stopped::Budget;
             }
             match link.receive() {
                 Ok(Received::Frame(frame)) => {
+                    self.session.put_back(chores);
                     frames += 1;
                     bytes += frame.len();
                     match self.session.receive(frame, now, chores) {
                         Ok(step) => wanted |= step,
                         Err(violation) => {
-                            let waiting = !turn.frames.is_empty();
+                            let waiting = turn.frame.is_some();
                             break Stopped::Ended(self.accuse(&mut **link, waiting, &violation.0));
                         }
                     }
-                    if let (Some((object, open)), Some(server)) = (chores.open.take(), &self.server) {
-                        self.session.answer_open(object, &server.open(open));
-                        wanted = true;
-                    }
-                    if let Some(error) = chores.end.take() {
-                        turn.leaves = true;
-                        break Stopped::Ended(error);
+                    if let Some(rare) = chores.rare_if_any() {
+                        if let (Some((object, open)), Some(server)) = (rare.open.take(), &self.server) {
+                            self.session.answer_open(object, &server.open(object, open));
+                            wanted = true;
+                        }
+                        if let Some(error) = rare.end.take() {
+                            turn.leaves = true;
+                            break Stopped::Ended(error);
+                        }
                     }
                 }
                 Ok(Received::WouldBlock) => break Stopped::Drained,
@@ -211,9 +215,16 @@ impl Driver {
                 Err(fault) => break Stopped::Ended(self.fault(fault)),
             }
         };
+        if !matches!(stopped, Stopped::Drained) {
+            self.session.put_back(chores);
+        }
         // A turn that leaves something behind says so to the link, by flushing it.
         let behind = matches!(stopped, Stopped::Budget);
-        turn.idle = frames > 0 && !behind && !wanted && !turn.blocked && turn.frames.is_empty();
+        turn.idle = (frames > 0 || how == Receive::Glance)
+            && !behind
+            && !wanted
+            && !turn.blocked
+            && turn.frame.is_none();
         let partial = link.is_mid_frame();
         if partial || turn.partial {
             turn.partial = partial;
@@ -222,45 +233,24 @@ impl Driver {
         stopped
     }
 
-    /// Tells the peer which rule it broke, in one attempt, and says so. Not if frames wait for the link: none may
-    /// overtake another, or the link's count of accepted ones would name the wrong ones.
-    fn accuse(&self, link: &mut dyn Link, waiting: bool, rule: &str) -> Error {
-        let error = Error::new(Code::ProtocolViolation, Fate::Unknown, rule);
-        self.session.close(&error);
-        let mut frames = VecDeque::new();
-        if !waiting {
-            self.session.transmit(self.host.now(), TURN_BYTES, &mut frames);
-        }
-        for frame in frames {
-            let _ = link.send(OutFrame { head: frame.head.as_slice(), body: frame.body() });
-        }
-        let _ = link.flush();
-        Error::new(
-            Code::PeerGone(Gone::Poisoned),
-            Fate::Unknown,
-            format!("the peer broke the protocol: {rule}"),
-        )
-    }
-
     fn send(&self, turn: &mut Turn, now: Time, chores: &mut Chores) -> Result<(), Error> {
         let Some(link) = &mut turn.link else { return Ok(()) };
         let before = link.accepted();
         let was_blocked = turn.blocked;
         let (mut blocked, mut watched, mut more) = (false, false, true);
-        while !blocked && (more || !turn.frames.is_empty()) {
-            if turn.frames.is_empty() {
-                let step = self.session.step(now, TURN_BYTES, &mut turn.frames, chores);
-                (more, watched) = (step.more, step.watched);
-                turn.paused = step.over_budget;
-            }
-            while let Some(frame) = turn.frames.front() {
-                let out = OutFrame { head: frame.head.as_slice(), body: frame.body() };
-                if link.send(out).map_err(|fault| self.fault(fault))? == Sent::WouldBlock {
+        while more && !blocked {
+            let frame = turn.frame.take().or_else(|| {
+                let step = self.session.step(now, chores);
+                (turn.paused, watched, more) = (step.over_budget, step.watched, step.more);
+                step.frame
+            });
+            let Some(frame) = frame else { break };
+            let out = OutFrame { head: frame.head.as_slice(), body: frame.body() };
+            match link.send(out).map_err(|fault| self.fault(fault))? {
+                Sent::Taken => frame.recycle(),
+                Sent::WouldBlock => {
                     blocked = true;
-                    break;
-                }
-                if let Some(frame) = turn.frames.pop_front() {
-                    frame.recycle();
+                    turn.frame = Some(frame);
                 }
             }
         }
@@ -273,54 +263,25 @@ impl Driver {
             self.rouse();
         }
         if !blocked && watched && self.session.sent_all(chores) {
-            chores.end = Some(gone(Gone::LocalClose));
+            chores.rare().end = Some(gone(Gone::LocalClose));
         }
         Ok(())
     }
 
-    /// The link is gone, for this reason: everyone who waits is to be told.
-    pub(super) fn lose(&self, turn: &mut Turn, error: &Error, chores: &mut Chores) {
-        let accepted = turn.link.as_ref().map_or(0, |link| link.accepted());
-        self.session.lose(error, accepted, chores);
-        turn.link = None;
-        turn.post = None;
-        turn.frames.clear();
-        turn.blocked = false;
-        self.rouse();
-    }
-
     /// Wakes those who sleep on the link, to look again at what they wait for.
-    fn rouse(&self) {
+    pub(super) fn rouse(&self) {
         self.attendants.wake();
         if let Some(sleeper) = &*self.sleeper.lock().unwrap_or_else(PoisonError::into_inner) {
             sleeper.unpark();
         }
     }
 
-    fn fault(&self, fault: LinkFault) -> Error {
-        let text = format!("{}: {fault}", self.url);
-        match fault {
-            LinkFault::Io(error) => {
-                let code = match error.kind() {
-                    ErrorKind::ConnectionRefused | ErrorKind::NotFound | ErrorKind::HostUnreachable => {
-                        Code::Unavailable
-                    }
-                    ErrorKind::PermissionDenied => Code::PermissionDenied,
-                    ErrorKind::OutOfMemory => Code::ResourceExhausted,
-                    _ => Code::PeerGone(Gone::Reset),
-                };
-                Error::new(code, Fate::Unknown, text).with_source(error)
-            }
-            LinkFault::NotFarcall { .. } => Error::new(Code::ProtocolViolation, Fate::Unknown, text),
-            LinkFault::Exited(_) => Error::new(Code::PeerGone(Gone::Exited), Fate::Unknown, text),
-            _ => Error::new(Code::PeerGone(Gone::Poisoned), Fate::Unknown, text),
-        }
-    }
-
     /// Serves what waits, unless somebody does already. `Some`: something was served, and so late is it now.
-    pub(super) fn dispatch(self: &Arc<Self>, mut now: Time) -> Option<Time> {
+    ///
+    /// `first` has been handed over already.
+    pub(super) fn dispatch(self: &Arc<Self>, first: Option<Request>, mut now: Time) -> Option<Time> {
         let server = self.server.as_ref()?;
-        let mut request = self.session.begin_dispatch()?;
+        let mut request = first.or_else(|| self.session.begin_dispatch())?;
         for served in 1.. {
             now = server.dispatch(self, request, now);
             request = match self.session.next_request() {
@@ -339,8 +300,4 @@ impl Driver {
     pub(super) fn anyone_dispatches(&self) -> bool {
         self.home == Home::Anyone
     }
-}
-
-pub(super) fn gone(why: Gone) -> Error {
-    Error::new(Code::PeerGone(why), Fate::Unknown, format!("the peer is gone: {why}"))
 }

@@ -246,7 +246,13 @@ impl Driver {
                 }
                 match &mut sitting {
                     Some(sitting) => sitting.sleep(until),
-                    None => self.sleep_aside(parker, until),
+                    None => {
+                        self.sleep_aside(parker, until);
+                        // Who is woken with its verdict leaves the turn to those who still wait.
+                        if let Some(result) = done(&self.session, waker) {
+                            break Some(result);
+                        }
+                    }
                 }
                 let mut again = true;
                 while again {
@@ -289,12 +295,12 @@ impl Driver {
     }
 
     /// Runs the handlers that are this thread's to run.
-    fn run_handlers(self: &Arc<Self>, callbacks_of: Option<u32>) {
+    pub(super) fn run_handlers(self: &Arc<Self>, callbacks_of: Option<u32>) {
         if let Some(token) = callbacks_of {
             self.run_callbacks(token);
         }
         if self.anyone_dispatches()
-            && let Some(now) = self.dispatch(self.host.now())
+            && let Some(now) = self.dispatch(None, self.host.now())
         {
             self.flush_at(now);
         }

@@ -12,7 +12,7 @@ use slab::Slab;
 
 use crate::buffers;
 use crate::error::{Code, Error, Fate};
-use crate::limits::{DETACHED_QUEUE, MAX_FRAGMENT};
+use crate::limits::{CLOCK_TICK, DETACHED_QUEUE, EXACT, MAX_FRAGMENT};
 use crate::proto::outbox::{Body, Cutting, Outgoing};
 use crate::time::Time;
 use crate::wire::{Head, Kind, Options};
@@ -32,10 +32,19 @@ pub struct NewCall {
     pub method: u16,
     /// The encoded arguments.
     pub body: Vec<u8>,
+    /// When it was started.
+    pub at: Time,
     /// When the caller stops waiting.
     pub deadline: Time,
     /// The peer's call during whose handling this one is made.
     pub cause: Option<u64>,
+}
+
+impl NewCall {
+    /// When it is given up: later than the deadline by what the clock may be late, unless that would be felt.
+    pub(super) fn latest(&self) -> Time {
+        if self.deadline.since(self.at) < EXACT { self.deadline } else { self.deadline + CLOCK_TICK }
+    }
 }
 
 #[derive(Debug)]
@@ -46,7 +55,8 @@ struct CallOut {
     token: Option<u32>,
     /// The caller has left without cancelling it.
     detached: bool,
-    deadline: Time,
+    /// When it is given up.
+    latest: Time,
     phase: Phase,
 }
 
@@ -57,6 +67,8 @@ enum Phase {
         method: u16,
         cause: Option<u64>,
         body: Vec<u8>,
+        at: Time,
+        until: Time,
     },
     /// Its fragments are being handed out by `cutting`.
     Sending,
@@ -145,13 +157,14 @@ impl CallsOut {
     }
 
     pub(super) fn add(&mut self, call: NewCall) -> OutKey {
-        let NewCall { token, object, method, body, deadline, cause } = call;
-        let phase = Phase::Queued { object, method, cause, body };
-        let key = self.calls.insert(CallOut { id: 0, token: Some(token), detached: false, deadline, phase });
+        let latest = call.latest();
+        let NewCall { token, object, method, body, at, deadline: until, cause } = call;
+        let phase = Phase::Queued { object, method, cause, body, at, until };
+        let key = self.calls.insert(CallOut { id: 0, token: Some(token), detached: false, latest, phase });
         let key = u32::try_from(key).expect("calls are bounded far below 2^32");
         self.queue.push_back(key);
         self.queued += 1;
-        self.earliest = Some(self.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
+        self.earliest = Some(self.earliest.map_or(latest, |earliest| earliest.min(latest)));
         OutKey(key)
     }
 
@@ -167,7 +180,7 @@ impl CallsOut {
             let key = self.queue.pop_front()?;
             let call = &mut self.calls[key as usize];
             match std::mem::replace(&mut call.phase, Phase::Sent { frame }) {
-                Phase::Queued { object, method, cause, body } => {
+                Phase::Queued { object, method, cause, body, at, until } => {
                     self.queued -= 1;
                     if call.token.is_none() {
                         self.detached -= weight(&body);
@@ -177,7 +190,7 @@ impl CallsOut {
                     call.id = (self.sequence << PLACE_BITS) | place as u64;
                     let head = Head { method, object, ..Head::new(Kind::Call, call.id) };
                     let options =
-                        Options { deadline: Some(call.deadline.since(now)), cause, ..Options::default() };
+                        Options { deadline: Some(until.since(now.max(at))), cause, ..Options::default() };
                     if body.len() <= MAX_FRAGMENT {
                         return Some(Outgoing { head: head.encode(options), body: Body::Whole(body) });
                     }
@@ -301,19 +314,18 @@ impl CallsOut {
             if !waits || matches!(call.phase, Phase::Removed) {
                 continue;
             }
-            if call.deadline <= now {
+            if call.latest <= now {
                 expired.push((OutKey(u32::try_from(key).expect("as it was given")), call.token));
             } else {
-                self.earliest =
-                    Some(self.earliest.map_or(call.deadline, |earliest| earliest.min(call.deadline)));
+                self.earliest = Some(self.earliest.map_or(call.latest, |earliest| earliest.min(call.latest)));
             }
         }
         expired
     }
 
-    /// Takes out calls that will have no verdict, with what is known of them. `accepted`: frames that have left whole.
-    /// `last`: the last number that the peer says it took.
-    pub(super) fn take_lost(&mut self, accepted: u64, last: u64, scope: Scope) -> Vec<(Option<u32>, Fate)> {
+    /// Takes out calls that will have no verdict, with what is known of them. `last`: the last number that the peer says it
+    /// took.
+    pub(super) fn take_lost(&mut self, handed: Handed, last: u64, scope: Scope) -> Vec<(Option<u32>, Fate)> {
         let mut lost = Vec::new();
         if scope == Scope::All {
             self.cutting = None;
@@ -322,7 +334,10 @@ impl CallsOut {
             (Phase::Queued { .. }, _) => Some(Fate::NotSent),
             (Phase::Removed, _) | (Phase::Sending, Scope::Untaken) => None,
             (Phase::Sending, Scope::All) => Some(Fate::NotSent),
-            (Phase::Sent { frame }, Scope::All) if *frame > accepted => Some(Fate::NotSent),
+            (Phase::Sent { frame }, Scope::All) if *frame > handed.accepted => Some(Fate::NotSent),
+            (Phase::Sent { frame }, Scope::All) if handed.taken.is_some_and(|taken| *frame > taken) => {
+                Some(Fate::NotExecuted)
+            }
             (Phase::Sent { .. }, _) if call.id > last => Some(Fate::NotExecuted),
             (Phase::Sent { .. }, Scope::All) => Some(Fate::Unknown),
             (Phase::Sent { .. }, Scope::Untaken) => None,
@@ -343,6 +358,22 @@ impl CallsOut {
         }
         self.tidy();
         lost
+    }
+}
+
+/// How far the frames came that were handed out on a link.
+#[derive(Clone, Copy, Debug)]
+pub struct Handed {
+    /// So many have left whole.
+    pub accepted: u64,
+    /// So many have been taken by a peer that takes no more; `None`: nobody knows.
+    pub taken: Option<u64>,
+}
+
+impl Handed {
+    /// So many have left whole; what the peer took of them is not known.
+    pub fn accepted(accepted: u64) -> Self {
+        Handed { accepted, taken: None }
     }
 }
 

@@ -68,7 +68,7 @@ pub enum Event<'a> {
         /// The arguments.
         payload: Payload<'a>,
     },
-    /// A handler that is running is no longer wanted.
+    /// A call that waits or runs is no longer wanted.
     Stop(InKey),
     /// The peer opens a service; answer with [`Machine::answer_open`](super::Machine::answer_open).
     Open {

@@ -82,6 +82,8 @@ pub struct Machine {
     /// Nothing is due before this; recomputed when it has come.
     pub(super) due: Time,
     handed_out: u64,
+    /// The last frame handed out was no call's.
+    calls_next: bool,
 }
 
 impl Machine {
@@ -106,6 +108,7 @@ impl Machine {
             closing: false,
             due: now + HANDSHAKE,
             handed_out: 0,
+            calls_next: false,
         };
         if machine.config.role == Role::Connecting {
             machine.say_hello();
@@ -187,7 +190,7 @@ impl Machine {
         match self.check_call(&call) {
             Some(error) => Err((error, call)),
             None => {
-                self.hasten(call.deadline);
+                self.hasten(call.latest());
                 Ok(self.calls_out.add(call))
             }
         }
@@ -261,6 +264,16 @@ impl Machine {
         waiting
     }
 
+    /// A request that was about to be dispatched waits again, until another [`begin`](Machine::begin); `false` if it no
+    /// longer stands.
+    pub fn postpone(&mut self, key: InKey) -> bool {
+        let running = self.calls_in.stage(key) == Some(Stage::Running);
+        if running {
+            self.calls_in.set_stage(key, Stage::Waiting);
+        }
+        running
+    }
+
     /// How far a call to be served has come; `None` after its verdict.
     pub fn stage(&self, key: InKey) -> Option<Stage> {
         self.calls_in.stage(key)
@@ -313,30 +326,20 @@ impl Machine {
         self.outbox.push_verdict(kind, Flags::NONE, key.id(), payload);
     }
 
-    /// Moves frames to be sent, about `budget` bytes of them, to the end of `frames`. `true`: there is more.
-    #[expect(clippy::arithmetic_side_effects, reason = "sizes and counts of own frames")]
-    pub fn poll_transmit(&mut self, now: Time, budget: usize, frames: &mut VecDeque<Outgoing>) -> bool {
-        let mut bytes = 0;
-        while bytes < budget {
-            let Some(frame) = self.next_frame(now) else { return false };
-            bytes += frame.head.as_slice().len() + frame.body().len();
-            self.handed_out += 1;
-            frames.push_back(frame);
-            // Verdicts and calls take turns, so that neither starves the other.
-            if let Some(frame) = self.next_call(now) {
-                bytes += frame.head.as_slice().len() + frame.body().len();
-                self.handed_out += 1;
-                frames.push_back(frame);
+    /// The next frame to be sent; `None`: there is nothing now.
+    pub fn poll_transmit(&mut self, now: Time) -> Option<Outgoing> {
+        // Verdicts and calls take turns, so that neither starves the other.
+        let calls_first = std::mem::take(&mut self.calls_next) && self.outbox.control_len() == 0;
+        let frame = match calls_first.then(|| self.next_call(now)).flatten() {
+            Some(call) => call,
+            None => {
+                let other = self.outbox.pop_control().or_else(|| self.outbox.pop_verdict());
+                self.calls_next = other.is_some();
+                other.or_else(|| self.next_call(now))?
             }
-        }
-        true
-    }
-
-    fn next_frame(&mut self, now: Time) -> Option<Outgoing> {
-        if let Some(frame) = self.outbox.pop_control() {
-            return Some(frame);
-        }
-        self.outbox.pop_verdict().or_else(|| self.next_call(now))
+        };
+        self.handed_out = self.handed_out.saturating_add(1);
+        Some(frame)
     }
 
     fn next_call(&mut self, now: Time) -> Option<Outgoing> {

@@ -1,11 +1,11 @@
 //! Input: one frame at a time.
 
 use crate::error::{Code, Error, Fate};
-use crate::limits::{MAX_DEADLINE, MAX_OBJECTS};
+use crate::limits::{CLOCK_TICK, MAX_DEADLINE, MAX_OBJECTS};
 use crate::proto::assembly::Gathered;
 use crate::proto::calls_out::Scope;
 use crate::proto::machine::PeerLimits;
-use crate::proto::{Event, Machine, Payload, Role, Stage, Verdict, Violation};
+use crate::proto::{Event, Handed, Machine, Payload, Role, Stage, Verdict, Violation};
 use crate::time::Time;
 use crate::wire::{
     Flags, Head, Hello, Kind, Open, Opened, Options, Parsed, VERSION, decode_cancelled, decode_error,
@@ -180,8 +180,10 @@ impl Machine {
             return Ok(None);
         }
         let deadline = now + left;
-        self.hasten(deadline);
-        let key = self.calls_in.add(head.call, deadline);
+        // The caller's clock is the one that counts: this side's reading may be old, and that of what is left as well.
+        let latest = deadline + CLOCK_TICK + CLOCK_TICK;
+        self.hasten(latest);
+        let key = self.calls_in.add(head.call, latest);
         let Head { object, method, .. } = head;
         Ok(Some(Event::Request { key, object, method, deadline, cause: options.cause, payload }))
     }
@@ -238,7 +240,7 @@ impl Machine {
                     id,
                     encode_cancelled(Fate::NotExecuted),
                 );
-                Ok(None)
+                Ok(Some(Event::Stop(key)))
             }
             Some(Stage::Running) => {
                 self.calls_in.set_stage(key, Stage::Cancelled);
@@ -267,7 +269,7 @@ impl Machine {
         self.peer_last = last;
         let text = "the server is shutting down and takes no new calls";
         let error = Error::new(Code::Draining, Fate::NotSent, text);
-        self.lose(&error, 0, Scope::Untaken);
+        self.lose(&error, Handed::accepted(0), Scope::Untaken);
         Some(Event::Draining)
     }
 

@@ -3,7 +3,7 @@
 use crate::error::{Code, Error, Fate};
 use crate::proto::calls_out::Scope;
 use crate::proto::liveness::Due;
-use crate::proto::{Event, Machine, Stage, Verdict};
+use crate::proto::{Event, Handed, Machine, Stage, Verdict};
 use crate::time::Time;
 use crate::wire::{Head, Kind, encode_error};
 
@@ -64,6 +64,7 @@ impl Machine {
             } else {
                 let text = "the deadline passed before the handler began";
                 self.refuse(key, &Error::new(Code::DeadlineExceeded, Fate::NotExecuted, text));
+                self.events.push_back(Event::Stop(key));
             }
         }
     }
@@ -110,22 +111,22 @@ impl Machine {
         self.closing
     }
 
-    /// The link is gone; `accepted` frames had left whole. Every call ends: events follow.
-    pub fn handle_link_lost(&mut self, error: &Error, accepted: u64) {
+    /// The link is gone, and so much is known of the frames handed out. Every call ends: events follow.
+    pub fn handle_link_lost(&mut self, error: &Error, handed: Handed) {
         self.closing = true;
-        self.lose(error, accepted, Scope::All);
+        self.lose(error, handed, Scope::All);
         for (key, stage) in self.calls_in.all() {
-            if matches!(stage, Stage::Running) {
-                self.calls_in.set_stage(key, Stage::Cancelled);
-                self.events.push_back(Event::Stop(key));
-            } else if stage == Stage::Waiting {
-                self.calls_in.remove(key);
+            match stage {
+                Stage::Running => self.calls_in.set_stage(key, Stage::Cancelled),
+                Stage::Waiting => drop(self.calls_in.remove(key)),
+                Stage::Cancelled | Stage::Expired => continue,
             }
+            self.events.push_back(Event::Stop(key));
         }
     }
 
-    pub(super) fn lose(&mut self, error: &Error, accepted: u64, scope: Scope) {
-        for (token, fate) in self.calls_out.take_lost(accepted, self.peer_last, scope) {
+    pub(super) fn lose(&mut self, error: &Error, handed: Handed, scope: Scope) {
+        for (token, fate) in self.calls_out.take_lost(handed, self.peer_last, scope) {
             if let Some(token) = token {
                 let verdict = Verdict::Error(error.with_fate(fate));
                 self.events.push_back(Event::Verdict { token, verdict });
@@ -141,8 +142,8 @@ impl Machine {
                 self.refuse(key, &error);
             } else {
                 self.stopped(key);
-                self.events.push_back(Event::Stop(key));
             }
+            self.events.push_back(Event::Stop(key));
         }
     }
 }

@@ -5,7 +5,15 @@ use crate::proto::{Left, NewCall};
 use crate::time::Time;
 
 fn call(token: u32) -> NewCall {
-    NewCall { token, object: 1, method: 0, body: vec![0; 8], deadline: Time::NEVER, cause: None }
+    NewCall {
+        token,
+        object: 1,
+        method: 0,
+        body: vec![0; 8],
+        at: Time::default(),
+        deadline: Time::NEVER,
+        cause: None,
+    }
 }
 
 #[test]

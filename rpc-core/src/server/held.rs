@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::driver::{Job, Task};
 use crate::proto::Stage;
+use crate::server::load::Load;
 use crate::server::run::{Encoded, Refusal, Run, panicked};
 
 /// Boxes that one method keeps.
@@ -31,7 +32,7 @@ struct Held<F> {
 
 impl Pools {
     /// Polls the handler once, in place. A pending one goes on elsewhere.
-    pub(super) fn run<F>(&self, future: F, run: Run)
+    pub(super) fn run<F>(&self, future: F, run: Run, load: &Load)
     where
         F: Future<Output = Result<Encoded, Refusal>> + Send + 'static,
     {
@@ -44,8 +45,9 @@ impl Pools {
         match held.step(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(()) => held.recycle(),
             Poll::Pending => {
-                let host = held.run.as_ref().map(|run| Arc::clone(run.driver().host()));
-                if let Some(host) = host {
+                if let Some(run) = &mut held.run {
+                    run.leave(load);
+                    let host = Arc::clone(run.driver().host());
                     host.spawn(Task::new(held));
                 }
             }
@@ -70,8 +72,8 @@ impl<F> Pool<F> {
 impl<F: Future<Output = Result<Encoded, Refusal>> + Send + 'static> Held<F> {
     /// Polls the handler and, if it has come to its end, gives the verdict.
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(run) = &self.run else { return Poll::Ready(()) };
-        let _entered = run.enter();
+        let Some(run) = &mut self.run else { return Poll::Ready(()) };
+        let entered = run.enter();
         let polled = catch_unwind(AssertUnwindSafe(|| match self.future.as_mut().as_pin_mut() {
             Some(future) => future.poll(cx),
             None => Poll::Pending,
@@ -81,19 +83,20 @@ impl<F: Future<Output = Result<Encoded, Refusal>> + Send + 'static> Held<F> {
             Ok(Poll::Ready(result)) => result,
             Err(panic) => Err(panicked(&*panic)),
         };
-        self.empty();
+        empty(&mut self.future);
+        drop(entered);
         if let Some(run) = self.run.take() {
             run.end(result);
         }
         Poll::Ready(())
     }
+}
 
-    /// Drops the future; its own `Drop` may panic too.
-    fn empty(&mut self) {
-        let emptied = catch_unwind(AssertUnwindSafe(|| self.future.as_mut().set(None)));
-        if emptied.is_err() {
-            self.future = Box::pin(None);
-        }
+/// Drops the future; its own `Drop` may panic too.
+fn empty<F>(future: &mut Pin<Box<Option<F>>>) {
+    let emptied = catch_unwind(AssertUnwindSafe(|| future.as_mut().set(None)));
+    if emptied.is_err() {
+        *future = Box::pin(None);
     }
 }
 
@@ -113,8 +116,8 @@ impl<F: Future<Output = Result<Encoded, Refusal>> + Send + 'static> Job for Held
     }
 
     fn recycle(mut self: Box<Self>) {
-        let entered = self.run.as_ref().map(Run::enter);
-        self.empty();
+        let entered = self.run.as_mut().map(Run::enter);
+        empty(&mut self.future);
         drop(entered);
         // A call that has no verdict yet was dropped before its end; `Run` says so.
         drop(self.run.take());

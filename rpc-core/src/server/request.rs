@@ -3,12 +3,13 @@
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::buffers;
 use crate::codec::{self, Codec, DecodeLimits, Encoding, Seeds};
 use crate::error::{Code, Error, Fate};
 use crate::server::held::Pools;
+use crate::server::load::Load;
 use crate::server::run::{Encoded, Refusal, Run, panicked};
 
 /// A service's implementation, shared, and the boxes of its handlers' futures.
@@ -98,13 +99,14 @@ impl Drop for Body {
 
 /// One call to be served.
 #[derive(Debug)]
-pub struct Request {
+pub struct Request<'a> {
+    pub(super) load: &'a Load,
     pub(super) run: Run,
     pub(super) method: u16,
     pub(super) body: Body,
 }
 
-impl Request {
+impl Request<'_> {
     /// The method's number in the service's descriptor.
     pub fn method(&self) -> u16 {
         self.method
@@ -117,7 +119,7 @@ impl Request {
         Fut: Future<Output = Result<Encoded, Refusal>> + Send + 'static,
     {
         let future = handler(Arc::clone(&core.service), self.body);
-        core.pools[usize::from(self.method)].run(future, self.run);
+        core.pools[usize::from(self.method)].run(future, self.run, self.load);
     }
 
     /// Runs the handler in place.
@@ -134,25 +136,15 @@ impl Request {
         S: Send + Sync + 'static,
         F: FnOnce(&S, &Body) -> Result<Encoded, Refusal> + Send + 'static,
     {
-        let Request { run, body, .. } = self;
+        let Request { load, mut run, body, .. } = self;
+        run.leave(load);
         let service = Arc::clone(&core.service);
-        let driver = Arc::clone(run.driver());
-        // Shared, so that a host without a thread to give leaves the verdict to this side.
-        let run = Arc::new(Mutex::new(Some(run)));
-        let lent = Arc::clone(&run);
-        let take = |run: &Mutex<Option<Run>>| run.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let work = Box::new(move || {
-            if let Some(run) = take(&lent) {
-                let driver = Arc::clone(run.driver());
-                run_caught(run, &*service, &body, handler);
-                driver.flush();
-            }
-        });
-        if let Err(error) = driver.host().spawn_blocking(work)
-            && let Some(run) = take(&run)
-        {
-            run.end(Err(Refusal(error.with_fate(Fate::NotExecuted))));
-        }
+        let work = move |run: Run| {
+            let driver = Arc::clone(run.driver());
+            run_caught(run, &*service, &body, handler);
+            driver.flush();
+        };
+        load.backlog().add(run, Box::new(work));
     }
 
     /// Refuses a method that the service does not have.
@@ -163,7 +155,7 @@ impl Request {
 }
 
 fn run_caught<S>(
-    run: Run,
+    mut run: Run,
     service: &S,
     body: &Body,
     handler: impl FnOnce(&S, &Body) -> Result<Encoded, Refusal>,

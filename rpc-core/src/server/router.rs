@@ -1,7 +1,7 @@
 //! From a request's numbers to a service's method.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use crate::codec::Codec;
 use crate::context::Serving;
@@ -11,6 +11,7 @@ use crate::limits::{HANDLER_HOLD, MAX_SERVER_CALLS};
 use crate::server::Service;
 use crate::server::load::Load;
 use crate::server::request::{Body, Request};
+use crate::server::routes::{Route, Routes};
 use crate::server::run::Run;
 use crate::session::Outcome;
 use crate::time::Time;
@@ -22,7 +23,7 @@ pub struct Router {
     load: Load,
     budget: Option<usize>,
     codec: OnceLock<Codec>,
-    routes: Mutex<Vec<Route>>,
+    routes: Routes,
 }
 
 impl fmt::Debug for Router {
@@ -31,21 +32,13 @@ impl fmt::Debug for Router {
     }
 }
 
-/// A service as the peer has opened it.
-struct Route {
-    service: Option<Arc<dyn Service>>,
-    name: String,
-    /// From the peer's method numbers to ours; `Err` with the name of one that is not served.
-    methods: Vec<Result<u16, String>>,
-}
-
 impl Router {
     /// A router over these services. `budget`: what decoding one message may allocate, in bytes.
     pub fn new(services: Arc<[Arc<dyn Service>]>, load: Load, budget: Option<usize>) -> Self {
-        Router { services, load, budget, codec: OnceLock::new(), routes: Mutex::default() }
+        Router { services, load, budget, codec: OnceLock::new(), routes: Routes::default() }
     }
 
-    fn opened(&self, open: Open) -> Opened {
+    fn opened(&self, object: u32, open: Open) -> Opened {
         let service = self.services.iter().find(|service| service.descriptor().name() == open.service);
         let number = |name: &str| {
             let methods = service?.descriptor().methods();
@@ -65,7 +58,7 @@ impl Router {
             _ => String::new(),
         };
         let known = route.service.is_some();
-        self.routes.lock().unwrap_or_else(PoisonError::into_inner).push(route);
+        self.routes.put(object, route);
         Opened { known, answers, text }
     }
 
@@ -78,15 +71,13 @@ impl Router {
         Error::new(Code::UnknownService, Fate::NotExecuted, text)
     }
 
-    fn find(&self, object: u32, method: u16) -> Result<(Arc<dyn Service>, u16), Error> {
-        let routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-        let route = (object as usize).checked_sub(1).and_then(|at| routes.get(at));
-        let Some(route) = route else {
+    fn find(&self, object: u32, method: u16) -> Result<(&dyn Service, u16), Error> {
+        let Some(route) = self.routes.find(object) else {
             return Err(Error::new(Code::UnknownService, Fate::NotExecuted, "the service was not opened"));
         };
         let Some(service) = &route.service else { return Err(self.unknown_service(&route.name)) };
         match route.methods.get(usize::from(method)) {
-            Some(Ok(number)) => Ok((Arc::clone(service), *number)),
+            Some(Ok(number)) => Ok((&**service, *number)),
             Some(Err(name)) => Err(unknown_method(&**service, name)),
             None => Err(unknown_method(&**service, &format!("number {method}"))),
         }
@@ -121,12 +112,13 @@ impl Router {
             Ok(codec) => codec,
             Err(error) => return refuse(error),
         };
-        let Some(permit) = self.load.enter() else {
+        if self.load.is_full() {
             let text = format!("the server has {MAX_SERVER_CALLS} calls in flight");
             return refuse(Error::new(Code::Overloaded, Fate::NotExecuted, text));
-        };
-        let run = Run::new(Serving { driver: Arc::clone(driver), key, deadline }, Some(permit));
-        service.dispatch(Request { run, method, body: Body::new(codec, body, self.budget) });
+        }
+        let run = Run::new(Serving { driver: Arc::clone(driver), key, deadline });
+        let body = Body::new(codec, body, self.budget);
+        service.dispatch(Request { load: &self.load, run, method, body });
         let end = driver.host().lately().max(now);
         let held = end.since(now);
         if held > HANDLER_HOLD {
@@ -149,8 +141,8 @@ fn unknown_method(service: &dyn Service, name: &str) -> Error {
 }
 
 impl Dispatch for Router {
-    fn open(&self, open: Open) -> Opened {
-        self.opened(open)
+    fn open(&self, object: u32, open: Open) -> Opened {
+        self.opened(object, open)
     }
 
     fn dispatch(&self, driver: &Arc<Driver>, request: crate::session::Request, now: Time) -> Time {

@@ -8,32 +8,58 @@ use crate::context::{Entered, Serving};
 use crate::driver::Driver;
 use crate::error::{Code, Error, Fate};
 use crate::proto::Stage;
-use crate::server::load::Permit;
+use crate::server::load::{Load, Permit};
 use crate::session::Outcome;
 
 /// The call's place in the session. Dropped without a verdict, it ends the call as stopped.
 #[derive(Debug)]
 pub(super) struct Run {
-    serving: Serving,
+    /// Lies with the thread while the handler is polled.
+    serving: Option<Serving>,
     ended: bool,
-    _permit: Option<Permit>,
+    permit: Option<Permit>,
 }
 
 impl Run {
-    pub(super) fn new(serving: Serving, permit: Option<Permit>) -> Self {
-        Run { serving, ended: false, _permit: permit }
+    pub(super) fn new(serving: Serving) -> Self {
+        Run { serving: Some(serving), ended: false, permit: None }
+    }
+
+    fn serving(&self) -> &Serving {
+        self.serving.as_ref().expect("the handler is not being polled")
     }
 
     pub(super) fn driver(&self) -> &Arc<Driver> {
-        &self.serving.driver
+        &self.serving().driver
     }
 
-    pub(super) fn enter(&self) -> Entered {
-        self.serving.enter()
+    pub(super) fn enter(&mut self) -> Entered<'_> {
+        Entered::new(&mut self.serving)
+    }
+
+    /// The handler goes on elsewhere.
+    pub(super) fn leave(&mut self, load: &Load) {
+        self.permit = Some(load.enter());
+    }
+
+    /// The call waits again; `waker` is woken when it is no longer wanted. `false`: it is not now.
+    pub(super) fn postpone(&self, waker: &Waker) -> bool {
+        self.driver().session().postpone(self.serving().key, waker)
+    }
+
+    /// The handler of a call that has waited begins; `false`: it is no longer wanted.
+    pub(super) fn begin(&self) -> bool {
+        self.driver().session().begin(self.serving().key)
+    }
+
+    /// Tells whether the call has no verdict yet, also when the run is elsewhere.
+    pub(super) fn standing(&self) -> impl Fn() -> bool + use<> {
+        let (driver, key) = (Arc::clone(self.driver()), self.serving().key);
+        move || driver.session().stage(key).is_some()
     }
 
     pub(super) fn watch(&self, waker: &Waker) -> Option<Stage> {
-        self.driver().session().watch(self.serving.key, waker)
+        self.driver().session().watch(self.serving().key, waker)
     }
 
     /// Gives the verdict.
@@ -44,14 +70,14 @@ impl Run {
             Ok(Encoded { failed: true, buf }) => Outcome::Failed(buf),
             Err(Refusal(error)) => Outcome::Refused(error),
         };
-        self.driver().session().finish(self.serving.key, outcome);
+        self.driver().session().finish(self.serving().key, outcome);
     }
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
         if !self.ended {
-            self.driver().session().finish(self.serving.key, Outcome::Stopped);
+            self.driver().session().finish(self.serving().key, Outcome::Stopped);
             self.driver().flush_soon();
         }
     }

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::task::Waker;
 
 use crate::error::Error;
+use crate::session::Request;
 use crate::wire::Open;
 
 /// What a call to the session asks its caller to do once the lock is free.
@@ -12,6 +13,15 @@ pub struct Chores {
     /// Wake this one, and those on the list: most turns wake one.
     first: Option<Waker>,
     others: Vec<Waker>,
+    rare: Option<Box<Rare>>,
+    /// A request that is the only one may be handed over instead of being queued.
+    pub(super) takes: bool,
+    pub(super) request: Option<Request>,
+}
+
+/// What comes a few times in the life of a connection.
+#[derive(Debug, Default)]
+pub struct Rare {
     /// The peer has closed, or must be given up, for this reason.
     pub end: Option<Error>,
     /// The peer has said hello.
@@ -43,17 +53,46 @@ impl Chores {
         self.others.append(wakers);
     }
 
-    /// Does them; no lock may be held.
-    pub fn run(mut self) {
+    /// Chores of a turn after which requests are dispatched.
+    pub fn before_dispatch(dispatch: bool) -> Self {
+        Chores { takes: dispatch, ..Chores::default() }
+    }
+
+    /// Whether a request was handed over.
+    pub fn has_request(&self) -> bool {
+        self.request.is_some()
+    }
+
+    /// The request that was handed over: with it comes the right to dispatch.
+    pub fn take_request(&mut self) -> Option<Request> {
+        self.request.take()
+    }
+
+    /// Notes something rare.
+    pub fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// What is rare, if there is something.
+    pub fn rare_if_any(&mut self) -> Option<&mut Rare> {
+        self.rare.as_deref_mut()
+    }
+
+    /// Takes it.
+    pub fn take_rare(&mut self) -> Option<Box<Rare>> {
+        self.rare.take()
+    }
+
+    /// Wakes whoever is to be woken; no lock may be held.
+    pub fn run(&mut self) {
         if let Some(waker) = self.first.take() {
             waker.wake();
         }
-        if self.others.capacity() == 0 {
-            return;
+        if self.others.capacity() > 0 {
+            for waker in self.others.drain(..) {
+                waker.wake();
+            }
+            let _ = SPARE.try_with(|spare| spare.set(std::mem::take(&mut self.others)));
         }
-        for waker in self.others.drain(..) {
-            waker.wake();
-        }
-        let _ = SPARE.try_with(|spare| spare.set(self.others));
     }
 }

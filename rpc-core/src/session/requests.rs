@@ -2,23 +2,29 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
+use std::task::Waker;
 
 use crate::limits::SEND_BUDGET;
-use crate::session::{Inner, Request, Session};
+use crate::proto::InKey;
+use crate::session::{Chores, Inner, Request, Session};
 
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     queue: VecDeque<Request>,
     /// Bytes that the queue holds.
     bytes: usize,
-    /// Somebody dispatches.
-    claimed: bool,
 }
 
 impl Requests {
     /// Whether so many bytes wait that no more should come.
     pub(super) fn is_full(&self) -> bool {
         self.bytes > SEND_BUDGET
+    }
+
+    fn pop(&mut self) -> Option<Request> {
+        let request = self.queue.pop_front()?;
+        self.bytes -= weight(&request);
+        Some(request)
     }
 
     fn take(&mut self, at: usize) -> Option<Request> {
@@ -43,7 +49,42 @@ fn weight(request: &Request) -> usize {
     request.body.len() + 64
 }
 
+impl Inner {
+    /// Whether a request that has come now would be the next to be dispatched.
+    pub(super) fn may_hand_over(&self) -> bool {
+        self.requests.queue.is_empty() && !self.is_over_budget()
+    }
+}
+
 impl Session {
+    /// With a request that is handed over goes the right to dispatch; without that it waits like others.
+    pub(super) fn claim_for(&self, inner: &mut Inner, chores: &mut Chores) {
+        if !chores.takes || chores.request.is_none() {
+            return;
+        }
+        // Later ones of the same turn are queued behind it.
+        chores.takes = false;
+        if self.claimed.swap(true, Ordering::AcqRel) {
+            if let Some(request) = chores.request.take() {
+                inner.requests.push(request);
+            }
+        } else if let Some(request) = &chores.request {
+            inner.machine.begin(request.key);
+        }
+    }
+
+    /// A request that was handed over waits like others: more has come that may concern it.
+    pub fn put_back(&self, chores: &mut Chores) {
+        let Some(request) = chores.request.take() else { return };
+        let mut inner = self.lock();
+        inner.machine.postpone(request.key);
+        inner.requests.bytes += weight(&request);
+        inner.requests.queue.push_front(request);
+        self.note_requests(&inner);
+        drop(inner);
+        self.claimed.store(false, Ordering::Release);
+    }
+
     pub(super) fn note_requests(&self, inner: &Inner) {
         self.requested.store(!inner.requests.queue.is_empty(), Ordering::Release);
     }
@@ -55,27 +96,30 @@ impl Session {
 
     /// Whether requests wait that somebody may dispatch now.
     pub fn has_dispatchable(&self) -> bool {
-        self.has_requests() && {
+        self.has_requests() && !self.claimed.load(Ordering::Acquire) && {
             let inner = self.lock();
-            !inner.requests.claimed && !inner.requests.queue.is_empty() && !inner.is_over_budget()
+            !inner.requests.queue.is_empty() && !inner.is_over_budget()
         }
     }
 
     /// Claims the right to dispatch, if there is something to dispatch and nobody does, and gives the first request.
     pub fn begin_dispatch(&self) -> Option<Request> {
-        if !self.has_requests() {
+        if !self.has_requests() || self.claimed.swap(true, Ordering::AcqRel) {
             return None;
         }
-        let mut inner = self.lock();
-        if inner.requests.claimed {
-            return None;
-        }
-        self.next(&mut inner)
+        self.next_request()
     }
 
     /// The next request for whoever has claimed the right; `None` gives the right back.
     pub fn next_request(&self) -> Option<Request> {
-        self.next(&mut self.lock())
+        if self.has_requests()
+            && let Some(next) = self.next(&mut self.lock())
+        {
+            return Some(next);
+        }
+        self.claimed.swap(false, Ordering::AcqRel);
+        // Whoever brought a request meanwhile found the right claimed, which the step above has seen, and went away.
+        if self.has_dispatchable() { self.begin_dispatch() } else { None }
     }
 
     fn next(&self, inner: &mut Inner) -> Option<Request> {
@@ -84,14 +128,34 @@ impl Session {
             if inner.is_over_budget() {
                 break None;
             }
-            match inner.requests.take(0) {
+            match inner.requests.pop() {
                 Some(request) if !inner.machine.begin(request.key) => {}
                 next => break next,
             }
         };
-        inner.requests.claimed = next.is_some();
         self.note_requests(inner);
         next
+    }
+
+    /// A request waits again after it was taken; `waker` is woken when it is no longer wanted. `false`: it is not now.
+    pub fn postpone(&self, key: InKey, waker: &Waker) -> bool {
+        let waker = waker.clone();
+        let mut inner = self.lock();
+        let stands = inner.machine.postpone(key);
+        let before = if stands { inner.running.watch(key, waker) } else { None };
+        drop(inner);
+        drop(before);
+        stands
+    }
+
+    /// The handler of a request that was postponed begins; `false`: it is no longer wanted.
+    pub fn begin(&self, key: InKey) -> bool {
+        let mut inner = self.lock();
+        let watcher = inner.running.forget(key);
+        let stands = inner.machine.begin(key);
+        drop(inner);
+        drop(watcher);
+        stands
     }
 
     /// A waiting request that this call of ours has caused.

@@ -110,10 +110,11 @@ impl Session {
         let alone = inner.machine.outstanding() == 0;
         let entry = inner.waiters.slots.vacant_key();
         let token = u32::try_from(entry).expect("calls are bounded far below 2^32");
-        match inner.machine.call(NewCall { token, object, method, body, deadline, cause }) {
+        match inner.machine.call(NewCall { token, object, method, body, at: now, deadline, cause }) {
             Ok(key) => {
                 inner.waiters.slots.insert(Waiter { key, settled: None, waker });
                 let sooner = inner.armed.is_none_or(|armed| deadline < armed);
+                self.note_due(&inner);
                 Ok(Started {
                     token,
                     alone,

@@ -175,10 +175,12 @@ impl HeadBytes {
         &self.bytes[..usize::from(self.size)]
     }
 
-    fn put(&mut self, part: &[u8]) {
+    fn put(&mut self, tag: u8, value: u64) {
         let at = usize::from(self.size);
-        self.bytes[at..at + part.len()].copy_from_slice(part);
-        self.size += u8::try_from(part.len()).expect("a header has less than 256 bytes");
+        let field = &mut self.bytes[at..at + 10];
+        (field[0], field[1]) = (tag, 8);
+        field[2..].copy_from_slice(&value.to_le_bytes());
+        self.size += 10;
     }
 }
 
@@ -202,15 +204,14 @@ impl Head {
         out.bytes[8..16].copy_from_slice(&self.call.to_le_bytes());
         out.size = 16;
         if fields > 0 {
-            out.put(&(fields * 10).to_le_bytes());
+            out.bytes[16..18].copy_from_slice(&(fields * 10).to_le_bytes());
+            out.size = 18;
         }
         if let Some(left) = options.deadline {
-            out.put(&[DEADLINE, 8]);
-            out.put(&u64::try_from(left.as_nanos()).unwrap_or(u64::MAX).to_le_bytes());
+            out.put(DEADLINE, u64::try_from(left.as_nanos()).unwrap_or(u64::MAX));
         }
         if let Some(cause) = options.cause {
-            out.put(&[CAUSE, 8]);
-            out.put(&cause.to_le_bytes());
+            out.put(CAUSE, cause);
         }
         out
     }

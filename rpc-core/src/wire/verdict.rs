@@ -30,10 +30,15 @@ const CODES: [Code; 20] = [
 ];
 
 #[expect(clippy::arithmetic_side_effects, reason = "places in a table of twenty")]
-fn code_number(code: Code) -> u16 {
+pub(super) fn code_number(code: Code) -> u16 {
     let same = |known: &Code| std::mem::discriminant(known) == std::mem::discriminant(&code);
     let at = CODES.iter().position(same).unwrap_or(CODES.len() - 1);
     u16::try_from(at + 1).expect("there are twenty codes")
+}
+
+pub(super) fn code_from_number(number: u16) -> Code {
+    let at = usize::from(number).checked_sub(1);
+    at.and_then(|at| CODES.get(at)).copied().unwrap_or(Code::Internal)
 }
 
 fn fate_byte(fate: Fate) -> u8 {
@@ -73,8 +78,7 @@ pub fn encode_error(error: &Error) -> Vec<u8> {
 /// [`Malformed`] if it is cut off.
 pub fn decode_error(payload: &[u8]) -> Result<Error, Malformed> {
     let mut cursor = Cursor(payload);
-    let number = usize::from(cursor.u16()?);
-    let code = number.checked_sub(1).and_then(|at| CODES.get(at)).copied().unwrap_or(Code::Internal);
+    let code = code_from_number(cursor.u16()?);
     let fate = fate_from_byte(cursor.u8()?);
     let retry = cursor.u32()?;
     let error = Error::new(code, fate, cursor.text()?);

@@ -67,7 +67,7 @@ fn no_call_overtakes_a_call_that_is_being_cut() {
 fn a_call_given_up_between_fragments_is_aborted_and_not_sent() {
     let mut lone = Lone::calling();
     let key = lone.try_call(0, vec![1; 3 * MAX_FRAGMENT], Time::NEVER).unwrap();
-    lone.machine.poll_transmit(lone.now, 1, &mut std::collections::VecDeque::new());
+    lone.machine.poll_transmit(lone.now).unwrap();
     let left = lone.machine.cancel(key);
     assert_eq!((left, left.fate()), (Left::Abort(1 << 16), Fate::NotSent));
     assert_eq!(lone.says_kinds(), [Kind::Abort]);
@@ -86,11 +86,25 @@ fn late_reply_after_cancel_is_ignored() {
 }
 
 #[test]
+fn a_request_that_is_postponed_has_not_begun() {
+    let mut lone = Lone::serving();
+    let (stays, leaves) = (lone.serves(1), lone.serves(2));
+    assert!(lone.machine.postpone(stays) && lone.machine.postpone(leaves));
+    assert_eq!(lone.hears(&plain(Kind::Cancel, 2, &[])), [Told::Stop(leaves)]);
+    assert_eq!(decode_cancelled(&lone.says()[0].payload), Ok(Fate::NotExecuted));
+    assert!(lone.machine.begin(stays) && !lone.machine.begin(leaves));
+    assert_eq!(lone.hears(&plain(Kind::Cancel, 1, &[])), [Told::Stop(stays)]);
+    assert!(!lone.machine.postpone(stays), "what is cancelled is not postponed");
+    lone.machine.stopped(stays);
+    assert_eq!(decode_cancelled(&lone.says()[0].payload), Ok(Fate::Started));
+}
+
+#[test]
 fn a_cancel_before_dispatch_says_not_executed_and_after_it_started() {
     let mut lone = Lone::serving();
     let call = super::lone::frame(super::lone::call_head(1), farcall_core::wire::Options::default(), b"");
     let Told::Request(waiting, _) = lone.hears(&call).remove(0) else { panic!("a request") };
-    assert_eq!(lone.hears(&plain(Kind::Cancel, 1, &[])), []);
+    assert_eq!(lone.hears(&plain(Kind::Cancel, 1, &[])), [Told::Stop(waiting)]);
     assert_eq!(decode_cancelled(&lone.says()[0].payload), Ok(Fate::NotExecuted));
     assert!(!lone.machine.begin(waiting), "a cancelled request is not dispatched");
     let running = lone.serves(2);

@@ -1,6 +1,6 @@
 //! Draining, closing, and a link that is lost.
 
-use farcall_core::proto::Role;
+use farcall_core::proto::{Handed, Role};
 use farcall_core::wire::{Kind, Options, decode_error, encode_error};
 use farcall_core::{Code, Error, Fate, Gone, Time};
 
@@ -59,7 +59,7 @@ fn a_call_that_crosses_a_drain_gets_its_refusal_and_nothing_breaks() {
     assert_eq!(lone.hears(&plain(Kind::Reply, said[0].call, b"v")), [Told::Value(0, b"v".to_vec())]);
     let error = lone.try_call(9, vec![], Time::NEVER).unwrap_err();
     assert_eq!((error.code(), error.fate()), (Code::Draining, Fate::NotSent));
-    lone.machine.handle_link_lost(&lost(), 100);
+    lone.machine.handle_link_lost(&lost(), Handed::accepted(100));
     assert_eq!(fates(&lone.events()), [(1, Fate::Unknown)]);
 }
 
@@ -73,16 +73,34 @@ fn a_lost_link_tells_each_call_what_is_known_of_it() {
     assert_eq!(lone.says().len(), 3);
     lone.try_call(3, vec![0; 150_000], Time::NEVER).unwrap();
     lone.calls(4);
-    lone.machine.poll_transmit(lone.now, 1, &mut std::collections::VecDeque::new());
-    lone.machine.handle_link_lost(&lost(), 4);
+    lone.machine.poll_transmit(lone.now).unwrap();
+    lone.machine.handle_link_lost(&lost(), Handed::accepted(4));
     assert_eq!(
         fates(&lone.events()),
         [(0, Fate::Unknown), (1, Fate::Unknown), (2, Fate::NotSent), (3, Fate::NotSent), (4, Fate::NotSent)]
     );
     assert_eq!(lone.machine.outstanding(), 0);
-    lone.machine.handle_link_lost(&lost(), 4);
+    lone.machine.handle_link_lost(&lost(), Handed::accepted(4));
     assert_eq!(lone.events(), []);
     assert!(lone.try_call(5, vec![], Time::NEVER).is_err());
+}
+
+#[test]
+fn what_a_dead_peer_has_not_taken_was_not_executed() {
+    let mut lone = Lone::calling();
+    for token in 0..2 {
+        lone.calls(token);
+    }
+    // Hello and the opening went first; of a message in fragments the last one counts.
+    assert_eq!(lone.says().len(), 2);
+    lone.try_call(2, vec![0; 150_000], Time::NEVER).unwrap();
+    lone.calls(3);
+    assert_eq!(lone.says().len(), 4);
+    lone.machine.handle_link_lost(&lost(), Handed { accepted: 7, taken: Some(6) });
+    assert_eq!(
+        fates(&lone.events()),
+        [(0, Fate::Unknown), (1, Fate::Unknown), (2, Fate::NotExecuted), (3, Fate::NotSent)]
+    );
 }
 
 #[test]
@@ -91,8 +109,8 @@ fn a_lost_link_stops_running_handlers_and_forgets_waiting_requests() {
     let running = lone.serves(1);
     let call = frame(call_head(2), Options::default(), b"");
     let Told::Request(waiting, _) = lone.hears(&call).remove(0) else { panic!("a request") };
-    lone.machine.handle_link_lost(&lost(), 0);
-    assert_eq!(lone.events(), [Told::Stop(running)]);
+    lone.machine.handle_link_lost(&lost(), Handed::accepted(0));
+    assert_eq!(lone.events(), [Told::Stop(running), Told::Stop(waiting)]);
     assert!(!lone.machine.begin(waiting));
     lone.machine.stopped(running);
     assert_eq!(lone.machine.serving(), 0);
@@ -108,7 +126,7 @@ fn a_goodbye_names_the_last_call_that_was_taken() {
     let why = Error::new(Code::ProtocolViolation, Fate::Unknown, "a rule");
     let told = lone.hears(&plain(Kind::Close, said[0].call, &encode_error(&why)));
     assert!(matches!(&told[..], [Told::Closed(error)] if error.code() == Code::ProtocolViolation));
-    lone.machine.handle_link_lost(&lost(), 100);
+    lone.machine.handle_link_lost(&lost(), Handed::accepted(100));
     assert_eq!(fates(&lone.events()), [(0, Fate::Unknown), (1, Fate::NotExecuted)]);
 }
 
@@ -130,9 +148,10 @@ fn nothing_follows_a_goodbye() {
 fn a_shutdown_that_is_over_ends_every_handler_with_what_is_true() {
     let mut lone = Lone::serving();
     let running = lone.serves(1);
-    lone.hears(&frame(call_head(2), Options::default(), b""));
+    let call = frame(call_head(2), Options::default(), b"");
+    let Told::Request(waiting, _) = lone.hears(&call).remove(0) else { panic!("a request") };
     lone.machine.stop_running();
-    assert_eq!(lone.events(), [Told::Stop(running)]);
+    assert_eq!(lone.events(), [Told::Stop(running), Told::Stop(waiting)]);
     let told: Vec<_> =
         lone.says().iter().map(|said| (said.call, decode_error(&said.payload).unwrap().fate())).collect();
     assert_eq!(told, [(1, Fate::Started), (2, Fate::NotExecuted)]);

@@ -1,6 +1,5 @@
 //! One machine, and the hand that writes its peer's frames.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use farcall_core::proto::{
@@ -153,8 +152,7 @@ impl Lone {
 
     /// Everything that the machine wants to send.
     pub(crate) fn says(&mut self) -> Vec<Said> {
-        let mut frames = VecDeque::new();
-        self.machine.poll_transmit(self.now, usize::MAX, &mut frames);
+        let frames = std::iter::from_fn(|| self.machine.poll_transmit(self.now));
         let said = |frame: farcall_core::proto::Outgoing| {
             let parsed = parse(frame.head.as_slice()).unwrap();
             Said {
@@ -165,7 +163,7 @@ impl Lone {
                 payload: frame.body().to_vec(),
             }
         };
-        frames.into_iter().map(said).collect()
+        frames.map(said).collect()
     }
 
     pub(crate) fn says_kinds(&mut self) -> Vec<Kind> {
@@ -173,7 +171,7 @@ impl Lone {
     }
 
     pub(crate) fn try_call(&mut self, token: u32, body: Vec<u8>, deadline: Time) -> Result<OutKey, Error> {
-        let call = NewCall { token, object: 1, method: 0, body, deadline, cause: None };
+        let call = NewCall { token, object: 1, method: 0, body, at: self.now, deadline, cause: None };
         self.machine.call(call).map_err(|(error, _)| error)
     }
 

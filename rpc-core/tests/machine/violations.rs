@@ -81,8 +81,7 @@ fn a_verdict_needs_a_call_that_waits_for_it() {
 fn a_verdict_before_the_last_fragment_has_left_is_refused() {
     let mut lone = Lone::calling();
     lone.try_call(0, vec![0; 150_000], farcall_core::Time::NEVER).unwrap();
-    let mut frames = std::collections::VecDeque::new();
-    lone.machine.poll_transmit(lone.now, 1, &mut frames);
+    lone.machine.poll_transmit(lone.now).unwrap();
     let call = 1 << 16;
     assert!(lone.refuses(&plain(Kind::Reply, call, b"")).contains("waits for none"));
 }

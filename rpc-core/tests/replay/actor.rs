@@ -1,10 +1,9 @@
 //! One side of the recorded conversation: it does the same whoever speaks to it.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use farcall_core::limits::PING_AFTER;
-use farcall_core::proto::{Config, Event, InKey, Machine, NewCall, OutKey, Role, WhenFull};
+use farcall_core::proto::{Config, Event, Handed, InKey, Machine, NewCall, OutKey, Role, WhenFull};
 use farcall_core::testkit::ScriptedStream;
 use farcall_core::transport::{Framed, Link, OutFrame, Received};
 use farcall_core::wire::{Answer, Flags, Head, Kind, Opened, Options, parse};
@@ -104,9 +103,7 @@ impl Actor {
     }
 
     pub(crate) fn flush(&mut self) {
-        let mut frames = VecDeque::new();
-        self.machine.poll_transmit(self.now, usize::MAX, &mut frames);
-        for frame in &frames {
+        while let Some(frame) = self.machine.poll_transmit(self.now) {
             let parsed = parse(frame.head.as_slice()).expect("own frames are well formed");
             let cut = matches!((parsed.head.kind, parsed.head.method), (Kind::Call, 1) | (Kind::Reply, _));
             if cut && frame.body().len() > 8 {
@@ -121,7 +118,7 @@ impl Actor {
     fn call(&mut self, method: u16, size: usize, cause: Option<u64>) {
         let token = u32::try_from(self.calls.len()).expect("few calls");
         let deadline = self.now + Duration::from_secs(60);
-        let call = NewCall { token, object: 1, method, body: vec![7; size], deadline, cause };
+        let call = NewCall { token, object: 1, method, body: vec![7; size], at: self.now, deadline, cause };
         if let Ok(key) = self.machine.call(call) {
             self.calls.push(key);
             self.open.push(true);
@@ -191,7 +188,10 @@ impl Actor {
 
     /// The link is lost: everything ends.
     pub(crate) fn end(mut self) -> Ending {
-        self.machine.handle_link_lost(&Error::new(Code::PeerGone(Gone::Hup), Fate::Unknown, "gone"), 0);
+        self.machine.handle_link_lost(
+            &Error::new(Code::PeerGone(Gone::Hup), Fate::Unknown, "gone"),
+            Handed::accepted(0),
+        );
         self.absorb();
         assert_eq!(self.machine.outstanding(), 0);
         assert!(!self.open.contains(&true), "a call without a verdict: {:?}", self.open);

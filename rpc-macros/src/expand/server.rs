@@ -77,7 +77,7 @@ fn dispatch(service: &Service) -> TokenStream {
                 &__SERVICE
             }
 
-            fn dispatch(&self, request: #krate::__private::Request) {
+            fn dispatch(&self, request: #krate::__private::Request<'_>) {
                 match request.method() {
                     #(#arms)*
                     _ => request.unknown_method(),

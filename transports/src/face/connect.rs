@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use farcall_core::client::{Attach, Connection};
 use farcall_core::codec::Codec;
-use farcall_core::driver::{self, Driver, Parts};
+use farcall_core::driver::{self, Driver, Parts, Waiting};
 use farcall_core::limits::{DEFAULT_WORKERS, HANDSHAKE};
 use farcall_core::proto::{Machine, Role, WhenFull};
 use farcall_core::server::{Load, Router};
 use farcall_core::session::Session;
 use farcall_core::transport::Link;
-use farcall_core::{Code, Error, Fate, Gone, Service};
+use farcall_core::{Code, Error, Fate, Gone, Service, Trust};
 
 use super::options::Options;
 use crate::wait::{self, Home, Local, Workers};
@@ -115,10 +115,23 @@ impl<C> Connect<C> {
         self
     }
 
+    /// What is believed of the other side, on wires where that changes something (`shm:`, `local:`). `?trust=`, `same-user`
+    /// by default; of URL, builder and the other side's word the most careful counts.
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.options.trust = Some(trust);
+        self
+    }
+
     /// What decoding one message may allocate, in bytes. `?decode_budget=`, by default 32 times the message within 1 MiB
     /// and 64 MiB.
     pub fn decode_budget(mut self, bytes: usize) -> Self {
         self.options.decode_budget = Some(bytes);
+        self
+    }
+
+    /// How the connection waits: `?wait=auto|spin|park`, [`Waiting::Auto`] by default.
+    pub fn waiting(mut self, waiting: Waiting) -> Self {
+        self.options.waiting = Some(waiting);
         self
     }
 
@@ -188,6 +201,7 @@ impl Plan {
             host: Local::host(home),
             server: Some(Arc::new(router)),
             home: dispatch,
+            waiting: self.options.waiting.unwrap_or_default(),
             url: self.url.to_string(),
         })
     }
@@ -232,7 +246,11 @@ impl<C: Attach> Connect<C> {
     /// ```
     pub fn wait(self) -> Result<C, Error> {
         let (plan, mut query) = self.plan(false)?;
-        let link = plan.link(&mut query)?;
+        let link = if registry::may_block(&plan.url) {
+            wait::blocking(|| plan.link(&mut query))?
+        } else {
+            plan.link(&mut query)?
+        };
         let driver = plan.driver(link, Home::Client(Workers::new(DEFAULT_WORKERS)));
         let mut ready = None;
         let until = wait::now() + HANDSHAKE;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use farcall_core::Error;
 use farcall_core::limits::SHUTDOWN_MARGIN;
+use farcall_core::transport::Peer;
 
 use super::hosting::Hosting;
 use crate::wait::{Errand, Reactor, blocking};
@@ -82,6 +83,19 @@ impl ServerHandle {
     /// ```
     pub fn urls(&self) -> &[String] {
         &self.urls
+    }
+
+    /// Who is connected now, and over which wire: `local:` has memory with the one and a stream with the other.
+    ///
+    /// ```
+    /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-handle-peers")?;
+    /// assert_eq!(calc.add(2, 3).wait()?, 5);
+    /// let peers = server.peers();
+    /// assert_eq!((peers[0].transport, peers[0].pid), ("mem", Some(std::process::id())));
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
+    pub fn peers(&self) -> Vec<Peer> {
+        self.hosting.drivers().iter().map(|driver| driver.peer()).collect()
     }
 
     /// Waits until the server has ended: all listeners closed and all connections gone. Await it or `.wait()` for it.

@@ -63,6 +63,7 @@ impl Hosting {
             host,
             server: Some(Arc::new(router)),
             home: driver::Home::Attendants,
+            waiting: options.waiting.unwrap_or_default(),
             url: url.to_owned(),
         });
         let mut state = self.lock();

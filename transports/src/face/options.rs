@@ -4,11 +4,12 @@ use std::fmt::Debug;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use farcall_core::Error;
 use farcall_core::client::Policy;
 use farcall_core::codec::Codec;
+use farcall_core::driver::Waiting;
 use farcall_core::limits;
 use farcall_core::proto::{Config, Role, WhenFull};
+use farcall_core::{Error, Trust};
 
 use crate::{Query, Url};
 
@@ -21,6 +22,8 @@ pub(super) struct Options {
     pub(super) full: Option<WhenFull>,
     pub(super) codec: Option<Codec>,
     pub(super) decode_budget: Option<usize>,
+    pub(super) trust: Option<Trust>,
+    pub(super) waiting: Option<Waiting>,
 }
 
 /// What the window may be.
@@ -72,10 +75,15 @@ impl Options {
         let max_message = query.take_bytes("max_message", MESSAGES)?;
         let window = query.take_number("window", WINDOWS)?;
         let decode_budget = query.take_bytes("decode_budget", BUDGETS)?;
+        // Taken by the wires that act on it.
+        query.set_trust(self.trust);
+        let waits = [("auto", Waiting::Auto), ("spin", Waiting::Spin), ("park", Waiting::Park)];
+        let waiting = query.take_choice("wait", &waits)?;
         Ok(Options {
             max_message: max_message.or(self.max_message),
             window: window.or(self.window),
             decode_budget: decode_budget.or(self.decode_budget),
+            waiting: waiting.or(self.waiting),
             ..self
         })
     }

@@ -5,8 +5,9 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use farcall_core::driver::Waiting;
 use farcall_core::limits::DEFAULT_WORKERS;
-use farcall_core::{Error, Service};
+use farcall_core::{Error, Service, Trust};
 
 use super::handle::ServerHandle;
 use super::hosting::Hosting;
@@ -112,10 +113,23 @@ impl Server {
         self
     }
 
+    /// What is believed of the other side, on wires where that changes something (`shm:`, `local:`). `?trust=`, `same-user`
+    /// by default; of URL, builder and the other side's word the most careful counts.
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.options.trust = Some(trust);
+        self
+    }
+
     /// What decoding one message may allocate, in bytes. `?decode_budget=`, by default 32 times the message within 1 MiB
     /// and 64 MiB.
     pub fn decode_budget(mut self, bytes: usize) -> Self {
         self.options.decode_budget = Some(bytes);
+        self
+    }
+
+    /// How connections wait for more once something has come. `?wait=auto|spin|park`, [`Waiting::Auto`] by default.
+    pub fn waiting(mut self, waiting: Waiting) -> Self {
+        self.options.waiting = Some(waiting);
         self
     }
 

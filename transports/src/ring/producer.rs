@@ -95,6 +95,11 @@ impl<M: Memory> Producer<M> {
         if is_known { Ok(true) } else { self.make_room(bytes) }
     }
 
+    /// Whether the peer says that it has taken all.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.memory.load(self.head_at, Load::Head) == self.position as u32
+    }
+
     /// Frames that were pushed.
     pub(crate) fn pushed(&self) -> u64 {
         self.pushed

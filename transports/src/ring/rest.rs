@@ -52,6 +52,12 @@ impl<M: Memory> Rest<M> {
         self.sleep & 1 == 1
     }
 
+    /// Whether the peer has seen the announcement that stands.
+    #[inline]
+    pub(crate) fn is_seen(&self) -> bool {
+        self.is_announced() && self.memory.load(self.peer_seen_at, Load::Seen) == self.sleep
+    }
+
     /// Takes the announcement back. `true`: the peer has seen it, so that its bell has rung or is about to.
     pub(crate) fn awake(&mut self) -> bool {
         if !self.is_announced() {
@@ -63,12 +69,13 @@ impl<M: Memory> Rest<M> {
         is_seen
     }
 
-    /// To be asked after publishing or freeing: whether the peer sleeps and has not been rung for. `true`: the caller rings.
+    /// To be asked after publishing or freeing: whether the peer sleeps and has not been rung for. `true`: the caller rings,
+    /// unless `is_idle` says that there is nothing to wake it for.
     #[inline]
-    pub(crate) fn must_ring(&mut self) -> bool {
+    pub(crate) fn must_ring(&mut self, is_idle: impl FnOnce() -> bool) -> bool {
         self.memory.fence(Fence::Told);
         let sleep = self.memory.load(self.peer_sleep_at, Load::Sleeping);
-        if sleep & 1 == 0 || sleep == self.rung {
+        if sleep & 1 == 0 || sleep == self.rung || is_idle() {
             return false;
         }
         self.rung = sleep;

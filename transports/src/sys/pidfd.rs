@@ -27,10 +27,19 @@ const CONTROL: usize = 2048;
 /// Entries above which the table of known processes is swept of those that are gone.
 const SWEEP: usize = 64;
 
-/// Asks for the pidfd of whoever sends; `false` if this kernel has none to give.
+/// Asks for the pidfd of whoever sends, on a socket that takes no descriptors; `false` if this kernel has none to give.
 pub(crate) fn ask(socket: BorrowedFd<'_>) -> bool {
-    // A peer that passes descriptors although none are wanted gets an error of its own (Linux 6.16).
+    refuse_descriptors(socket);
+    ask_besides_descriptors(socket)
+}
+
+/// A peer that passes descriptors although none are wanted gets an error of its own (Linux 6.16).
+pub(crate) fn refuse_descriptors(socket: BorrowedFd<'_>) {
     let _ = set(socket, libc::SOL_SOCKET, SO_PASSRIGHTS, 0);
+}
+
+/// The same as [`ask`] on a socket that takes descriptors.
+pub(crate) fn ask_besides_descriptors(socket: BorrowedFd<'_>) -> bool {
     !is_disabled("passpidfd") && set(socket, libc::SOL_SOCKET, SO_PASSPIDFD, 1).is_ok()
 }
 
@@ -53,6 +62,33 @@ pub(crate) enum Speaker {
 /// # Errors
 /// What `recvmsg` says; `InvalidData` if the peer passed descriptors, which are closed.
 pub(crate) fn receive(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<(usize, Speaker)> {
+    let parcel = receive_parcel(socket, buf)?;
+    if !parcel.descriptors.is_empty() || parcel.is_cut {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the peer passed descriptors, which no service here has asked for",
+        ));
+    }
+    Ok((parcel.read, parcel.speaker))
+}
+
+/// What one message has brought.
+#[derive(Debug)]
+pub(crate) struct Parcel {
+    /// Bytes that were read.
+    pub(crate) read: usize,
+    pub(crate) speaker: Speaker,
+    /// In the order in which they were passed.
+    pub(crate) descriptors: Vec<OwnedFd>,
+    /// Some descriptors were lost: there were too many, or no free numbers for them.
+    pub(crate) is_cut: bool,
+}
+
+/// Reads without blocking, with the descriptors that were passed along. All of them are owned, close-on-exec.
+///
+/// # Errors
+/// What `recvmsg` says.
+pub(crate) fn receive_parcel(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<Parcel> {
     let mut control = Control([0; CONTROL]);
     let mut part = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: buf.len() };
     // SAFETY: a `msghdr` is plain data, for which all zeroes are a valid value.
@@ -66,14 +102,10 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<(usi
     let read = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
     let read = usize::try_from(read).map_err(|_| io::Error::last_os_error())?;
     // What was passed is owned before anything else can fail, so that nothing is left open.
-    let passed = Passed::taken_from(&control.0[..message.msg_controllen.min(CONTROL)]);
-    if !passed.rights.is_empty() || message.msg_flags & libc::MSG_CTRUNC != 0 {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "the peer passed descriptors, which no service here has asked for",
-        ));
-    }
-    Ok((read, passed.speaker()?))
+    let mut passed = Passed::taken_from(&control.0[..message.msg_controllen.min(CONTROL)]);
+    let descriptors = mem::take(&mut passed.rights);
+    let is_cut = message.msg_flags & libc::MSG_CTRUNC != 0;
+    Ok(Parcel { read, speaker: passed.speaker()?, descriptors, is_cut })
 }
 
 #[repr(align(8))]

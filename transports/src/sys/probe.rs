@@ -1,4 +1,5 @@
-//! What this kernel can do, asked once; `FARCALL_TEST_DISABLE=reopen,nowait,nosignal,passpidfd` lets tests run the fallbacks.
+//! What this kernel can do, asked once; `FARCALL_TEST_DISABLE=reopen,nowait,nosignal,passpidfd,memfd,fallocate,wipeonfork`
+//! lets tests run the fallbacks.
 
 /// Whether a test has switched this feature off by the environment.
 pub(crate) fn is_disabled(feature: &str) -> bool {

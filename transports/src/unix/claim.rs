@@ -16,7 +16,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::net::bind;
 
-use super::{Place, connect_retrying, socket};
+use super::place::{Place, connect_retrying, socket};
 use crate::refusal::refused;
 use crate::url::Url;
 
@@ -24,7 +24,7 @@ use crate::url::Url;
 const ATTEMPTS: usize = 8;
 
 #[derive(Debug)]
-pub(super) struct Claim {
+pub(crate) struct Claim {
     directory: OwnedFd,
     name: OsString,
     /// Device and inode of the socket file that we have made.
@@ -36,7 +36,7 @@ pub(super) struct Claim {
 
 impl Claim {
     /// Takes the lock, and sees to it that nothing stands at the path.
-    pub(super) fn take(url: &Url, path: &Path) -> Result<Claim, Error> {
+    pub(crate) fn take(url: &Url, path: &Path) -> Result<Claim, Error> {
         let parent = path.parent().unwrap_or(Path::new("/"));
         let name = path.file_name().unwrap_or_default().to_owned();
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -55,7 +55,7 @@ impl Claim {
     }
 
     /// Binds `socket` to the path, open to this user only.
-    pub(super) fn bind(&mut self, url: &Url, place: &Place, socket: &OwnedFd) -> Result<(), Error> {
+    pub(crate) fn bind(&mut self, url: &Url, place: &Place, socket: &OwnedFd) -> Result<(), Error> {
         // The file gets the mode of the socket, so that there is no moment at which it is open to others.
         fchmod(socket, Mode::RUSR | Mode::WUSR)
             .map_err(|errno| refused(url, "setting the mode", errno, &[]))?;

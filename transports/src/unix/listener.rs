@@ -8,8 +8,9 @@ use farcall_core::{Code, Error};
 use rustix::io::Errno;
 use rustix::net::{bind, listen};
 
+use super::UnixStream;
 use super::claim::Claim;
-use super::{Place, UnixStream, is_trusted, socket};
+use super::place::{Place, is_trusted, socket};
 use crate::arrivals::{Arrivals, BACKLOG};
 use crate::refusal::refused;
 use crate::sys::peer::credentials;
@@ -25,22 +26,33 @@ pub(super) struct UnixListener {
 
 impl UnixListener {
     pub(super) fn new(url: &Url, place: &Place) -> Result<Self, Error> {
-        let socket = socket().map_err(|errno| refused(url, "making a socket", errno, &[]))?;
-        let (claim, name) = match place {
-            Place::Path(path) => {
-                let mut claim = Claim::take(url, path)?;
-                claim.bind(url, place, &socket)?;
-                (Some(claim), path.as_os_str().as_encoded_bytes().to_vec())
-            }
-            Place::Abstract(name) => {
-                bind_abstract(url, place, &socket)?;
-                (None, [b"@", &name[..]].concat())
-            }
+        let (claim, socket) = occupy(url, place)?;
+        let name = match place {
+            Place::Path(path) => path.as_os_str().as_encoded_bytes().to_vec(),
+            Place::Abstract(name) => [b"@", &name[..]].concat(),
         };
-        listen(&socket, BACKLOG).map_err(|errno| refused(url, "listening", errno, &[]))?;
         let url = format!("unix:{}", encode_path(&name));
         Ok(UnixListener { _claim: claim, arrivals: Arrivals::new(socket), address: place.text(), url })
     }
+}
+
+/// A socket that listens at a place, and the claim to it if that is a path. The claim is to be dropped before the socket, so
+/// that the path is gone before the socket is.
+pub(crate) fn occupy(url: &Url, place: &Place) -> Result<(Option<Claim>, OwnedFd), Error> {
+    let socket = socket().map_err(|errno| refused(url, "making a socket", errno, &[]))?;
+    let claim = match place {
+        Place::Path(path) => {
+            let mut claim = Claim::take(url, path)?;
+            claim.bind(url, place, &socket)?;
+            Some(claim)
+        }
+        Place::Abstract(_) => {
+            bind_abstract(url, place, &socket)?;
+            None
+        }
+    };
+    listen(&socket, BACKLOG).map_err(|errno| refused(url, "listening", errno, &[]))?;
+    Ok((claim, socket))
 }
 
 fn bind_abstract(url: &Url, place: &Place, socket: &OwnedFd) -> Result<(), Error> {

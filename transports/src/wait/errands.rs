@@ -155,6 +155,11 @@ impl Shared {
         quiet
     }
 
+    /// Whether something has come.
+    pub(super) fn has_news(&self) -> bool {
+        self.filled.load(Ordering::Relaxed)
+    }
+
     pub(super) fn awake(&self) {
         self.sleeping.store(false, Ordering::SeqCst);
     }

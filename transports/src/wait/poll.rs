@@ -21,19 +21,20 @@ use rustix::time::{
 use super::now;
 
 /// A timer as a descriptor, readable from a point in time on.
-pub(super) struct Alarm {
+#[derive(Debug)]
+pub(crate) struct Alarm {
     fd: Arc<OwnedFd>,
     /// What it is set to.
     set: AtomicU64,
 }
 
 impl Alarm {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
         Ok(Alarm { fd: Arc::new(fd), set: AtomicU64::new(Time::NEVER.as_nanos()) })
     }
 
-    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 
@@ -43,7 +44,7 @@ impl Alarm {
     }
 
     /// Rings at `until` or earlier.
-    pub(super) fn set(&self, until: Time) -> io::Result<()> {
+    pub(crate) fn set(&self, until: Time) -> io::Result<()> {
         if until.as_nanos() >= self.set.load(Ordering::Relaxed) {
             return Ok(());
         }
@@ -71,7 +72,7 @@ impl Alarm {
     }
 
     /// It has rung.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         let mut count = [0; 8];
         let _ = rustix::io::read(&*self.fd, &mut count);
         self.set.store(Time::NEVER.as_nanos(), Ordering::Relaxed);
@@ -139,6 +140,10 @@ impl Sleeper for PollSleeper {
                 fds[used] = PollFd::from_borrowed_fd(write.as_fd(), PollFlags::OUT);
                 used += 1;
             }
+        }
+        if let Readiness::Bell(bell) = &interest.readiness {
+            fds[used] = PollFd::from_borrowed_fd(bell.as_fd(), PollFlags::IN);
+            used += 1;
         }
         if let Some(life) = &interest.life {
             fds[used] = PollFd::from_borrowed_fd(life.as_fd(), PollFlags::IN);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use farcall_core::Time;
-use farcall_core::driver::{Attendance, Driver, Interest, Pumped, Task, Wants};
+use farcall_core::driver::{Attendance, Driver, Interest, Pumped, Task, Wants, Worked};
 use farcall_core::transport::Readiness;
 use rustix::event::epoll;
 use slab::Slab;
@@ -20,8 +20,10 @@ use super::now;
 use super::poll::Alarm;
 
 mod doors;
+mod lively;
 
 use doors::{DOOR_TIMERS, Door};
+use lively::Lively;
 
 /// Events taken from the kernel at once.
 const BATCH: usize = 64;
@@ -68,6 +70,7 @@ pub(super) struct Loop {
     timers: BinaryHeap<Reverse<(Time, u64)>>,
     errands: VecDeque<Errand>,
     woken: Vec<Key>,
+    lively: Lively,
     stopped: bool,
 }
 
@@ -83,6 +86,7 @@ impl Loop {
             timers: BinaryHeap::new(),
             errands: VecDeque::new(),
             woken: Vec::new(),
+            lively: Lively::default(),
             stopped: false,
             shared,
             lifetime,
@@ -107,15 +111,13 @@ impl Loop {
             if quiet && self.is_done() {
                 break;
             }
-            let timeout = if quiet { None } else { Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 }) };
-            events.clear();
-            let waited = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), timeout);
-            self.shared.awake();
-            if waited.is_err() {
-                continue;
-            }
-            for event in &events {
-                self.handle(event.data.u64());
+            if quiet && !self.lively.is_empty() {
+                self.shared.awake();
+                self.look_again();
+                // Whatever has been asked for meanwhile comes before a sleep.
+                self.sleep(&mut events, false);
+            } else {
+                self.sleep(&mut events, quiet);
             }
         }
         self.shared.abandon();
@@ -123,6 +125,19 @@ impl Loop {
         for door in self.doors.drain() {
             drop(door.listener);
             door.arrivals.closed();
+        }
+    }
+
+    /// Waits for the kernel's news, or (unless `long`) only looks for them, and handles them.
+    fn sleep(&mut self, events: &mut Vec<epoll::Event>, long: bool) {
+        let timeout = if long { None } else { Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 }) };
+        events.clear();
+        let waited = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), timeout);
+        self.shared.awake();
+        if waited.is_ok() {
+            for event in events.iter() {
+                self.handle(event.data.u64());
+            }
         }
     }
 
@@ -212,7 +227,18 @@ impl Loop {
 
     fn pump(&mut self, at: usize) {
         let Some(connection) = self.connections.get_mut(at) else { return };
-        let Pumped { again, ended, wants, until } = connection.attendance.pump();
+        let Worked { again, busy } = connection.attendance.work();
+        if again {
+            self.woken.push(Key::Connection(at));
+        } else if !busy || !self.lively.note(at, &connection.attendance) {
+            self.stand(at);
+        }
+    }
+
+    /// Before a sleep: the connection's news are signalled from now on.
+    fn stand(&mut self, at: usize) {
+        let Some(connection) = self.connections.get_mut(at) else { return };
+        let Pumped { again, ended, wants, until } = connection.attendance.stand();
         if ended {
             return self.release(at);
         }
@@ -259,10 +285,17 @@ impl Loop {
             return Ok(());
         }
         let before = connection.registered.replace(wants.write);
-        let Readiness::Fd { read, write } = &connection.interest.readiness else { return Ok(()) };
         let data = epoll::EventData::new_u64(at as u64 * KINDS + LINK);
         // Edges: a turn goes on until would-block or comes again, so a link is not asked twice for the same news.
         let reads = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        let (read, write) = match &connection.interest.readiness {
+            Readiness::Fd { read, write } => (read, write),
+            // Room to send rings it too, and each ring is an edge.
+            Readiness::Bell(bell) if before.is_none() => {
+                return Ok(epoll::add(&self.epoll, bell, data, reads)?);
+            }
+            Readiness::Bell(_) | Readiness::Event(_) => return Ok(()),
+        };
         let writes = if wants.write { epoll::EventFlags::OUT } else { epoll::EventFlags::empty() };
         let writes = writes | epoll::EventFlags::ET;
         let tell = |fd: &OwnedFd, flags| match before {
@@ -280,6 +313,7 @@ impl Loop {
 
     fn release(&mut self, at: usize) {
         let Some(connection) = self.connections.try_remove(at) else { return };
+        self.lively.forget(at);
         match &connection.interest.readiness {
             Readiness::Fd { read, write } if connection.registered.is_some() => {
                 let _ = epoll::delete(&self.epoll, read.as_fd());
@@ -287,12 +321,15 @@ impl Loop {
                     let _ = epoll::delete(&self.epoll, write.as_fd());
                 }
             }
+            Readiness::Bell(bell) if connection.registered.is_some() => {
+                let _ = epoll::delete(&self.epoll, bell.as_fd());
+            }
             Readiness::Event(event) => {
                 if let Some(ticket) = connection.ticket {
                     event.unsubscribe(ticket);
                 }
             }
-            Readiness::Fd { .. } => {}
+            Readiness::Fd { .. } | Readiness::Bell(_) => {}
         }
         if let (true, Some(life)) = (connection.life, &connection.interest.life) {
             let _ = epoll::delete(&self.epoll, life.as_fd());

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
-use farcall_core::driver::{Attendance, Driver, Interest, Pumped, Wants};
+use farcall_core::driver::{Attendance, Driver, Interest, Moment, Patience, Pumped, Wants, Worked};
 use farcall_core::transport::Readiness;
 use farcall_core::{Code, Error, Fate};
 use tokio::io::Interest as Direction;
@@ -42,6 +42,8 @@ impl Runtime {
             ticket: None,
             life: None,
             sleep,
+            patience: None,
+            unaccompanied: false,
             settled: false,
         };
         self.spawn(task);
@@ -102,13 +104,22 @@ fn is_driving() -> bool {
 /// The link's descriptors as the runtime watches them.
 enum Fds {
     Both(AsyncFd<Fd>),
-    Two { read: AsyncFd<Fd>, write: AsyncFd<Fd> },
+    Two {
+        read: AsyncFd<Fd>,
+        write: AsyncFd<Fd>,
+    },
+    /// Rung for every kind of news.
+    Bell(AsyncFd<Fd>),
     Event,
 }
 
 impl Fds {
     fn new(interest: &Interest) -> std::io::Result<Self> {
-        let Readiness::Fd { read, write } = &interest.readiness else { return Ok(Fds::Event) };
+        let (read, write) = match &interest.readiness {
+            Readiness::Fd { read, write } => (read, write),
+            Readiness::Bell(bell) => return Ok(Fds::Bell(watch(bell, Direction::READABLE)?)),
+            Readiness::Event(_) => return Ok(Fds::Event),
+        };
         if Arc::ptr_eq(read, write) {
             return Ok(Fds::Both(watch(read, Direction::READABLE | Direction::WRITABLE)?));
         }
@@ -117,7 +128,7 @@ impl Fds {
 
     fn reader(&self) -> Option<&AsyncFd<Fd>> {
         match self {
-            Fds::Both(fd) | Fds::Two { read: fd, .. } => Some(fd),
+            Fds::Both(fd) | Fds::Two { read: fd, .. } | Fds::Bell(fd) => Some(fd),
             Fds::Event => None,
         }
     }
@@ -125,10 +136,13 @@ impl Fds {
     fn writer(&self) -> Option<&AsyncFd<Fd>> {
         match self {
             Fds::Both(fd) | Fds::Two { write: fd, .. } => Some(fd),
-            Fds::Event => None,
+            Fds::Bell(_) | Fds::Event => None,
         }
     }
 }
+
+/// So often one poll may find something before others are polled.
+const FINDS: u32 = 4;
 
 /// Watches one connection on one runtime. If the runtime ends, its drop wakes everyone who waits.
 struct ConnectionTask {
@@ -139,6 +153,10 @@ struct ConnectionTask {
     ticket: Option<(usize, Waker)>,
     life: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     sleep: Sleep,
+    /// What is left of it while the task looks again.
+    patience: Option<Patience>,
+    /// Nobody else was polled when the task last left the processor to others.
+    unaccompanied: bool,
     /// The peer has said hello, so its pidfd, if any, is known.
     settled: bool,
     /// Dropped after what holds descriptors.
@@ -168,6 +186,53 @@ impl ConnectionTask {
     }
 }
 
+impl ConnectionTask {
+    /// Looks again for a moment, if something has come just now. `true`: the task has woken itself and is to be polled
+    /// again, after the others that are ready.
+    fn look_again(&mut self, worked: Worked, waker: &Waker) -> bool {
+        if worked.again {
+            waker.wake_by_ref();
+            return true;
+        }
+        let before = self.patience.take();
+        let Some(mut patience) = (if worked.busy { self.attendance.patience(true) } else { before }) else {
+            return false;
+        };
+        let host = Arc::clone(self.attendance.driver().host());
+        let mut may_give_way = self.unaccompanied;
+        let mut found = 0;
+        let again = loop {
+            match patience.moment(&*host) {
+                Moment::Passed if self.attendance.glance() => {
+                    found += 1;
+                    patience.renew();
+                    if found == FINDS || !self.attendance.is_lively() {
+                        break true;
+                    }
+                }
+                Moment::Passed => {}
+                Moment::GiveWay if std::mem::take(&mut may_give_way) => {
+                    patience.rest(&*host);
+                    host.give_way();
+                    if self.attendance.glance() {
+                        found += 1;
+                        patience.renew();
+                    }
+                }
+                Moment::GiveWay => break true,
+                Moment::Over => break false,
+            }
+        };
+        patience.rest(&*host);
+        if again {
+            patience.leave(&*host);
+            self.patience = Some(patience);
+            waker.wake_by_ref();
+        }
+        again
+    }
+}
+
 impl Future for ConnectionTask {
     type Output = ();
 
@@ -175,25 +240,31 @@ impl Future for ConnectionTask {
         let this = &mut *self;
         this.attendance.set_waker(cx.waker());
         this.subscribe(cx.waker());
+        if let Some(patience) = &mut this.patience
+            && let Some(at_once) = patience.come_back(&**this.attendance.driver().host())
+        {
+            this.unaccompanied = at_once;
+        }
+        let worked = this.attendance.work();
+        if this.look_again(worked, cx.waker()) {
+            return Poll::Pending;
+        }
         let mut wants = Wants { read: true, write: this.attendance.driver().wants().write };
-        let mut first = true;
         loop {
             let readable = this.fds.reader().map_or(Poll::Pending, |fd| fd.poll_read_ready(cx));
             let writable = match this.fds.writer() {
                 Some(fd) if wants.write => fd.poll_write_ready(cx),
                 _ => Poll::Pending,
             };
-            if !first && readable.is_pending() && writable.is_pending() {
-                return Poll::Pending;
-            }
-            first = false;
-            let Pumped { again, ended, wants: now_wants, until } = this.attendance.pump();
+            let signalled = readable.is_ready() || writable.is_ready();
+            let worked = if signalled { this.attendance.work() } else { Worked::NOTHING };
+            let Pumped { again, ended, wants: now_wants, until } = this.attendance.stand();
             if ended {
                 return Poll::Ready(());
             }
             // What was seen before the turn is cleared after it; news that came meanwhile stay.
             if let Poll::Ready(Ok(mut guard)) = readable
-                && !again
+                && !worked.again
             {
                 guard.clear_ready();
             }
@@ -202,18 +273,24 @@ impl Future for ConnectionTask {
             {
                 guard.clear_ready();
             }
+            let unheard = now_wants.write && !wants.write;
             wants = now_wants;
             if let Some(until) = until {
                 this.sleep.set(until, cx.waker());
             }
-            if again {
+            if again || worked.again {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             if this.poll_life(cx) {
                 this.life = None;
                 Arc::clone(this.attendance.driver()).peer_exited();
-                return Poll::Ready(());
+                // What a peer that has said goodbye left behind is still to be done.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if !signalled && !unheard {
+                return Poll::Pending;
             }
         }
     }
@@ -269,7 +346,9 @@ pub(crate) enum ListenerWatch {
 impl ListenerWatch {
     pub(crate) fn new(readiness: &Readiness) -> std::io::Result<Self> {
         Ok(match readiness {
-            Readiness::Fd { read, .. } => ListenerWatch::Fd(watch(read, Direction::READABLE)?),
+            Readiness::Fd { read, .. } | Readiness::Bell(read) => {
+                ListenerWatch::Fd(watch(read, Direction::READABLE)?)
+            }
             Readiness::Event(event) => ListenerWatch::Event(Arc::clone(event), None),
         })
     }

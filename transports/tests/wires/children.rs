@@ -11,6 +11,8 @@ use farcall_core::transport::Link;
 use rustix::io::FdFlags;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+mod shm;
+
 use crate::harness::{LIMIT, accept, connect, is_child, listen, pair, receive, send, wait_until};
 
 fn url() -> String {

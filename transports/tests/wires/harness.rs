@@ -28,9 +28,18 @@ pub(crate) fn listen(url: &str) -> Result<Box<dyn Listener>, Error> {
 /// A connected pair: the connecting link, and the accepted one.
 pub(crate) fn pair(url: &str) -> (Box<dyn Link>, Box<dyn Link>, Box<dyn Listener>) {
     let mut listener = listen(url).unwrap();
-    let here = connect(&listener.local_url()).unwrap();
-    let there = accept(&mut *listener);
+    let (here, there) = meet(&mut *listener, "");
     (here, there, listener)
+}
+
+/// A connected pair by way of this listener; `options` are the connecting side's. Connecting may wait for the accepting.
+pub(crate) fn meet(listener: &mut dyn Listener, options: &str) -> (Box<dyn Link>, Box<dyn Link>) {
+    let url = format!("{}{options}", listener.local_url());
+    std::thread::scope(|scope| {
+        let connecting = scope.spawn(move || connect(&url).unwrap());
+        let there = accept(listener);
+        (connecting.join().unwrap(), there)
+    })
 }
 
 pub(crate) fn accept(listener: &mut dyn Listener) -> Box<dyn Link> {
@@ -94,6 +103,11 @@ fn sleep_on(readiness: &Readiness, flags: PollFlags, end: Instant, arm: impl FnO
             let fd = if flags == PollFlags::IN { read } else { write };
             if arm() {
                 assert!(is_ready(fd.as_fd(), flags, LIMIT), "nothing happened in time");
+            }
+        }
+        Readiness::Bell(bell) => {
+            if arm() {
+                assert!(is_ready(bell.as_fd(), PollFlags::IN, LIMIT), "nothing happened in time");
             }
         }
         Readiness::Event(event) => {

@@ -7,6 +7,8 @@ mod harness;
 mod mem;
 mod pipe;
 mod registry;
+mod shm;
+mod shm_ends;
 mod shortage;
 mod tcp;
 mod unix;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::end::{Asked, End, Ended, Start};
 use crate::error::{Code, Error, Fate, Gone};
-use crate::limits::{SEND_BUDGET, TURN_BYTES, TURN_FRAMES};
-use crate::proto::{Config, Event, InKey, Left, Machine, NewCall, OutKey, Outgoing, Stage, Verdict};
+use crate::limits::{SEND_BUDGET, TURN_FRAMES};
+use crate::proto::{Config, Event, Handed, InKey, Left, Machine, NewCall, OutKey, Outgoing, Stage, Verdict};
 use crate::session::Outcome;
 use crate::testkit::ScriptedStream;
 use crate::time::Time;
@@ -15,7 +15,8 @@ use crate::wire::{Answer, Open, Opened};
 pub(super) struct Bare {
     machine: Machine,
     link: Option<Framed<ScriptedStream>>,
-    frames: VecDeque<Outgoing>,
+    /// The frame that found no room.
+    frame: Option<Outgoing>,
     was_blocked: bool,
     was_partial: bool,
     /// Calls without a verdict whose callers stay: the machine's token is the place in `tags`.
@@ -108,21 +109,15 @@ impl Bare {
         let before = link.accepted();
         let mut blocked = false;
         while !blocked {
-            if self.frames.is_empty() {
-                self.machine.poll_transmit(now, TURN_BYTES, &mut self.frames);
-                if self.frames.is_empty() {
-                    break;
+            let next = self.frame.take().or_else(|| self.machine.poll_transmit(now));
+            let Some(frame) = next else { break };
+            match link.send(OutFrame { head: frame.head.as_slice(), body: frame.body() }) {
+                Ok(Sent::Taken) => {}
+                Ok(Sent::WouldBlock) => {
+                    blocked = true;
+                    self.frame = Some(frame);
                 }
-            }
-            while let Some(frame) = self.frames.front() {
-                match link.send(OutFrame { head: frame.head.as_slice(), body: frame.body() }) {
-                    Ok(Sent::Taken) => drop(self.frames.pop_front()),
-                    Ok(Sent::WouldBlock) => {
-                        blocked = true;
-                        break;
-                    }
-                    Err(fault) => return Some(gone(&fault.to_string())),
-                }
+                Err(fault) => return Some(gone(&fault.to_string())),
             }
         }
         match link.flush() {
@@ -141,10 +136,10 @@ impl Bare {
 
     fn lose(&mut self, error: Error) {
         let accepted = self.link.as_ref().map_or(0, |link| link.accepted());
-        self.machine.handle_link_lost(&error, accepted);
+        self.machine.handle_link_lost(&error, Handed::accepted(accepted));
         self.absorb_events();
         self.requests.clear();
-        self.frames.clear();
+        self.frame = None;
         self.link = None;
         self.over = Some(error);
     }
@@ -155,7 +150,7 @@ impl End for Bare {
         Bare {
             machine: Machine::new(config, Time::default()),
             link: Some(link),
-            frames: VecDeque::new(),
+            frame: None,
             was_blocked: false,
             was_partial: false,
             pending: BTreeMap::new(),
@@ -188,9 +183,9 @@ impl End for Bare {
         if let Some(error) = &self.over {
             return Err(error.with_fate(Fate::NotSent));
         }
-        let Start { tag, body, deadline, cause } = start;
+        let Start { tag, body, at, deadline, cause } = start;
         let token = u32::try_from(self.tags.len()).expect("few calls");
-        let call = NewCall { token, object: 1, method: 0, body, deadline, cause };
+        let call = NewCall { token, object: 1, method: 0, body, at, deadline, cause };
         let key = self.machine.call(call).map_err(|(error, _)| error)?;
         self.tags.push(tag);
         self.pending.insert(tag, key);
@@ -259,6 +254,6 @@ impl End for Bare {
     }
 
     fn is_flushed(&self) -> bool {
-        self.machine.is_flushed() && self.frames.is_empty()
+        self.machine.is_flushed() && self.frame.is_none()
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::bare::gone;
 use super::end::{Asked, End, Ended, Start};
-use crate::driver::{Dispatch, Driver, Home, Host, Parts, Receive, Sleeper, Task};
+use crate::driver::{Dispatch, Driver, Home, Host, Parts, Receive, Sleeper, Task, Waiting};
 use crate::error::{Code, Error, Fate, Gone};
 use crate::proto::{Config, InKey, Machine, Stage};
 use crate::session::{CallParts, Outcome, Request, Session, Settled};
@@ -31,9 +31,15 @@ pub(super) struct Driven {
 struct Clockwork(AtomicU64);
 
 impl Host for Clockwork {
-    fn runs_beside(&self, _peer: Option<u32>) -> bool {
-        true
+    fn processors(&self, _: Option<u32>) -> usize {
+        2
     }
+
+    fn begin_pause(&self, _: usize) -> bool {
+        false
+    }
+
+    fn end_pause(&self) {}
 
     fn now(&self) -> Time {
         Time::from_nanos(self.0.load(Ordering::Relaxed))
@@ -71,7 +77,7 @@ impl Host for Clockwork {
 struct Everything;
 
 impl Dispatch for Everything {
-    fn open(&self, open: Open) -> Opened {
+    fn open(&self, _: u32, open: Open) -> Opened {
         let answers = open.methods.iter().map(|_| Answer::Served).collect();
         Opened { known: true, answers, text: String::new() }
     }
@@ -96,6 +102,7 @@ impl End for Driven {
             host: Arc::clone(&host) as Arc<dyn Host>,
             server: Some(Arc::new(Everything)),
             home: Home::Attendants,
+            waiting: Waiting::Park,
             url: "sim:".into(),
         });
         Driven { driver, host, opened: false, dispatching: false, pending: BTreeMap::new() }
@@ -114,8 +121,8 @@ impl End for Driven {
     }
 
     fn start(&mut self, start: Start) -> Result<(), Error> {
-        let Start { tag, body, deadline, cause } = start;
-        let parts = CallParts { object: 1, method: 0, body, now: self.host.now(), deadline, cause };
+        let Start { tag, body, at, deadline, cause } = start;
+        let parts = CallParts { object: 1, method: 0, body, now: at, deadline, cause };
         let started = self.session().start(parts, None).map_err(|(error, _body)| error)?;
         self.pending.insert(tag, started.token);
         Ok(())

@@ -27,6 +27,7 @@ pub(super) struct Asked {
 pub(super) struct Start {
     pub(super) tag: u64,
     pub(super) body: Vec<u8>,
+    pub(super) at: Time,
     pub(super) deadline: Time,
     pub(super) cause: Option<u64>,
 }

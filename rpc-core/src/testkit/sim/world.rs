@@ -181,7 +181,7 @@ impl<E: End> World<E> {
     fn call(&mut self, side: usize, size: usize, deadline: Time) {
         let tag = self.journal.begin(side);
         let cause = self.chance.hits(1, 10).then_some(tag);
-        let start = Start { tag, body: tagged(tag, size), deadline, cause };
+        let start = Start { tag, body: tagged(tag, size), at: self.now, deadline, cause };
         if let Err(error) = self.ends[side].start(start) {
             self.journal.refused(tag, error);
         }

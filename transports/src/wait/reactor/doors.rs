@@ -35,7 +35,7 @@ impl Loop {
         let readiness = listener.readiness();
         let ticket = match &readiness {
             Readiness::Event(event) => Some(event.subscribe(waker(&self.shared, Key::Listener(at)))),
-            Readiness::Fd { .. } => None,
+            Readiness::Fd { .. } | Readiness::Bell(_) => None,
         };
         entry.insert(Door { listener, arrivals, ticket, pause: ACCEPT_BACKOFF.0 });
         self.watch_door(at);
@@ -43,13 +43,15 @@ impl Loop {
     }
 
     fn watch_door(&self, at: usize) {
-        if let Some(Readiness::Fd { read, .. }) = self.doors.get(at).map(|door| door.listener.readiness()) {
+        let readiness = self.doors.get(at).map(|door| door.listener.readiness());
+        if let Some(Readiness::Fd { read, .. } | Readiness::Bell(read)) = readiness {
             let _ = self.add(read.as_fd(), at as u64 * KINDS + LISTENER, epoll::EventFlags::IN);
         }
     }
 
     fn unwatch_door(&self, at: usize) {
-        if let Some(Readiness::Fd { read, .. }) = self.doors.get(at).map(|door| door.listener.readiness()) {
+        let readiness = self.doors.get(at).map(|door| door.listener.readiness());
+        if let Some(Readiness::Fd { read, .. } | Readiness::Bell(read)) = readiness {
             let _ = epoll::delete(&self.epoll, read.as_fd());
         }
     }

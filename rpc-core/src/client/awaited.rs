@@ -1,0 +1,65 @@
+//! A call as a future.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::client::Call;
+use crate::client::call::State;
+use crate::driver::Looked;
+use crate::error::Error;
+
+impl<T, E: From<Error>> Future for Call<T, E> {
+    type Output = Result<T, E>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let started = this.start(Some(cx.waker()));
+        let State::Started(token) = this.state else { return Poll::Ready(this.refused()) };
+        if let Some(started) = started {
+            let driver = this.driver();
+            let mut patience = started.alone.then(|| driver.patience(true)).flatten();
+            let looks = patience.is_some() && driver.may_look();
+            if looks {
+                driver.flush_awake(started.at);
+            } else if started.alone || (started.many && driver.is_side_by_side()) {
+                driver.flush_at(started.at);
+            } else {
+                driver.flush_soon();
+            }
+            if started.sooner {
+                driver.rearm();
+            }
+            let later = !looks && patience.is_some();
+            if let Some(patience) = patience.as_mut().filter(|_| later) {
+                driver.look_soon(patience, cx.waker());
+            }
+            this.patience = patience;
+            if later {
+                return Poll::Pending;
+            }
+        }
+        // A call that was started just now, without patience, has its waker in place.
+        if started.is_none() || this.patience.is_some() {
+            let mut patience = this.patience.take();
+            let looked = this.driver().look_for(token, cx.waker(), &mut patience);
+            this.patience = patience;
+            match looked {
+                Looked::Settled(settled) => {
+                    this.state = State::Done;
+                    return Poll::Ready(this.finish(settled));
+                }
+                Looked::Soon => return Poll::Pending,
+                Looked::Later => {}
+            }
+        }
+        let driver = this.driver();
+        match driver.host().attend(driver) {
+            Ok(()) => Poll::Pending,
+            Err(error) => Poll::Ready(Err(this.explain(error).into())),
+        }
+    }
+}
+
+/// A call holds no value of these types, only the function that will make one.
+impl<T, E> Unpin for Call<T, E> {}

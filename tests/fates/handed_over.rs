@@ -1,0 +1,178 @@
+//! The server stands still and dies with calls before its door: what had not been handed over whole was `NotSent`, and
+//! nothing else was. Read from the server's own end of the wire, which is kept open past its death.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use farcall::{Error, Fate};
+use rustix::fs::OFlags;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::runtime::Runtime;
+
+use crate::dice::Dice;
+use crate::life::Style;
+use crate::peers::process;
+use crate::peers::raw;
+use crate::peers::service::{ProbeClient, sockets_of};
+use crate::stage::Stage;
+
+/// Calls of one round at most; a number below 251 is one byte.
+const MOST: u64 = 120;
+
+/// The end of the wire at which the server reads.
+enum Door {
+    Socket(UnixStream),
+    Pipe(File),
+    /// The ring is the dead server's and ours; its head says what it has read.
+    Ring,
+}
+
+impl Door {
+    /// The one on the wire of this client, whose server is `pid`.
+    fn of(wire: &str, pipe: Option<File>, pid: u32) -> Door {
+        match (wire, pipe) {
+            ("pipe", Some(pipe)) => Door::Pipe(pipe),
+            ("unix", _) => {
+                let sockets = sockets_of(pid).into_iter().map(UnixStream::from);
+                let mut connected = sockets.filter(|socket| socket.peer_addr().is_ok());
+                Door::Socket(connected.next().expect("the server has a connection"))
+            }
+            _ => Door::Ring,
+        }
+    }
+
+    /// What lies before it.
+    fn drain(self) -> Vec<u8> {
+        let mut left = Vec::new();
+        // It ends with an error: would block.
+        let _ = match self {
+            Door::Socket(mut socket) => {
+                socket.set_nonblocking(true).expect("a socket");
+                socket.read_to_end(&mut left)
+            }
+            Door::Pipe(mut pipe) => pipe.read_to_end(&mut left),
+            Door::Ring => Ok(0),
+        };
+        left
+    }
+}
+
+/// The numbers of the calls that lie whole in these bytes.
+fn whole_calls(mut bytes: &[u8]) -> HashSet<u64> {
+    let (mut slots, mut whole) = (HashMap::new(), HashSet::new());
+    while let Some((length, rest)) = bytes.split_first_chunk() {
+        let Some((frame, rest)) = rest.split_at_checked(u32::from_le_bytes(*length) as usize) else { break };
+        bytes = rest;
+        let call = u64::from_le_bytes(frame[8..16].try_into().expect("eight bytes"));
+        let (more, continues, optional) = (frame[1] & 1 != 0, frame[1] & 2 != 0, frame[1] & 4 != 0);
+        assert_eq!(frame[0], raw::CALL, "only calls were made");
+        if !continues {
+            let payload =
+                if optional { 18 + usize::from(u16::from_le_bytes([frame[16], frame[17]])) } else { 16 };
+            slots.insert(call, u64::from(frame[payload]));
+        }
+        if !more {
+            whole.extend(slots.get(&call));
+        }
+    }
+    whole
+}
+
+fn stop(pid: u32) {
+    let number = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process number");
+    kill_process(number, Signal::STOP).expect("the server lives");
+    let stands = |task: std::fs::DirEntry| {
+        std::fs::read_to_string(task.path().join("stat"))
+            .is_ok_and(|stat| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T')))
+    };
+    let tasks = || std::fs::read_dir(format!("/proc/{pid}/task")).expect("the server lives").flatten();
+    while !tasks().all(stands) {
+        std::thread::yield_now();
+    }
+}
+
+/// A pipe's other end, opened by the number of this one.
+fn other_end(url: &str) -> Option<File> {
+    let write = url.split_once(',')?.1;
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).expect("a flag");
+    OpenOptions::new().read(true).custom_flags(flags).open(format!("/proc/self/fd/{write}")).ok()
+}
+
+/// Calls before a door that stays shut; what each was told, by number, and the numbers of those that lay there whole.
+fn knock(
+    wire: &str,
+    style: Style,
+    runtime: &Runtime,
+    directory: &Path,
+    dice: &mut Dice,
+) -> (Vec<Error>, HashSet<u64>) {
+    std::fs::write(directory.join("journal"), vec![0; MOST as usize * 2]).expect("a journal");
+    let stage = Stage::raise(wire, directory, 256);
+    let pipe = other_end(&stage.url);
+    let probe: ProbeClient = match style {
+        Style::Wait => farcall::connect(stage.url.as_str()).wait().unwrap(),
+        Style::Await => runtime.block_on(async { farcall::connect(stage.url.as_str()).await }).unwrap(),
+    };
+    let pid = match style {
+        Style::Wait => probe.pid().wait().unwrap(),
+        Style::Await => runtime.block_on(async { probe.pid().await }).unwrap(),
+    };
+    stop(pid);
+    let door = Door::of(wire, pipe, pid);
+    let largest = if dice.below(2) == 0 { 64 } else { 100_000 };
+    let calls: Vec<_> = (0..1 + dice.below(MOST - 1))
+        .map(|slot| probe.work(slot, 0, vec![1; dice.below(largest) as usize]))
+        .collect();
+    let errors = match style {
+        Style::Wait => {
+            let calls = farcall::submit_all(calls);
+            process::kill(pid);
+            calls.into_iter().map(|call| call.wait().unwrap_err()).collect()
+        }
+        Style::Await => runtime.block_on(async {
+            let calls: Vec<_> = farcall::submit_all(calls).into_iter().map(tokio::spawn).collect();
+            // Each is polled once.
+            tokio::task::yield_now().await;
+            process::kill(pid);
+            let mut errors = Vec::new();
+            for call in calls {
+                errors.push(call.await.unwrap().unwrap_err());
+            }
+            errors
+        }),
+    };
+    let journal = std::fs::read(directory.join("journal")).expect("a journal");
+    assert!(journal.iter().all(|bit| *bit == 0), "{wire}: a server that stands still serves nothing");
+    (errors, whole_calls(&door.drain()))
+}
+
+/// Rounds over this wire; how many calls had been handed over and how many not.
+pub(crate) fn knock_often(wire: &str, style: Style, rounds: u64, directory: &Path, dice: &mut Dice) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (mut handed, mut kept, mut unread) = (0, 0, 0);
+    for _ in 0..rounds {
+        let (errors, whole) = knock(wire, style, &runtime, directory, dice);
+        for (slot, error) in (0..).zip(&errors) {
+            let context = format!("{wire}: call {slot} of {}: {error:?}", errors.len());
+            match error.fate() {
+                Fate::NotSent => kept += 1,
+                Fate::NotExecuted if wire == "shm" => unread += 1,
+                Fate::Unknown => handed += 1,
+                _ => panic!("{context}"),
+            }
+            if wire != "shm" {
+                assert_eq!(error.fate() == Fate::NotSent, !whole.contains(&slot), "{context}");
+            }
+        }
+    }
+    eprintln!("{wire} {style:?}: {handed} calls handed over, {unread} known to be unread, {kept} not sent");
+    if wire == "shm" {
+        assert!(unread > 0 && handed * 99 <= unread, "{handed} of {} unread calls in doubt", unread + handed);
+    } else {
+        assert!(handed > 0 && kept > 0, "{wire}: {handed} calls handed over, {kept} not");
+    }
+}

@@ -1,0 +1,150 @@
+//! One life of a server: it is called from several places at once, killed in the middle, and every call is accounted for.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use farcall::{Call, Error, Fate};
+use tokio::runtime::Runtime;
+
+use crate::dice::Dice;
+use crate::peers::process;
+use crate::peers::service::ProbeClient;
+use crate::stage::{self, Stage};
+use crate::tally::Tally;
+
+/// Calls that a server takes at once, so that some wait for credit.
+const WINDOW: u32 = 24;
+
+/// How long a call may outlive its server.
+const LATE: Duration = Duration::from_secs(3);
+
+/// How calls are waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Style {
+    Wait,
+    Await,
+}
+
+/// What the callers of one life share.
+struct Scene {
+    slots: u64,
+    next: AtomicU64,
+    answered: AtomicU64,
+    outcomes: Mutex<Vec<(u64, Result<u64, Error>)>>,
+}
+
+impl Scene {
+    /// The next calls and their numbers; none when the numbers have run out.
+    fn batch(&self, probe: &ProbeClient, dice: &mut Dice) -> Vec<(u64, Call<u64>)> {
+        let most = 1 + dice.below(20);
+        let slots = (0..most).map(|_| self.next.fetch_add(1, Ordering::Relaxed)).filter(|s| *s < self.slots);
+        let (slots, calls): (Vec<_>, Vec<_>) =
+            slots.map(|slot| (slot, probe.work(slot, dice.below(4) as u32, dice.ballast()))).unzip();
+        slots.into_iter().zip(farcall::submit_all(calls)).collect()
+    }
+
+    fn note(&self, slot: u64, outcome: Result<u64, Error>) {
+        self.answered.fetch_add(1, Ordering::Release);
+        self.outcomes.lock().unwrap().push((slot, outcome));
+    }
+
+    fn call_and_wait(&self, probe: &ProbeClient, mut dice: Dice) {
+        loop {
+            let batch = self.batch(probe, &mut dice);
+            if batch.is_empty() {
+                return;
+            }
+            batch.into_iter().for_each(|(slot, call)| self.note(slot, call.wait()));
+        }
+    }
+
+    async fn call_and_await(&self, probe: &ProbeClient, mut dice: Dice) {
+        loop {
+            let batch = self.batch(probe, &mut dice);
+            if batch.is_empty() {
+                return;
+            }
+            for (slot, call) in batch {
+                self.note(slot, call.await);
+            }
+        }
+    }
+
+    /// Kills the server once so many calls have been answered and a little more time has passed.
+    fn kill_after(&self, pid: u32, calls: u64, spins: u64) {
+        let until = Instant::now() + LATE;
+        while self.answered.load(Ordering::Acquire) < calls && Instant::now() < until {
+            thread::yield_now();
+        }
+        (0..spins).for_each(|_| std::hint::spin_loop());
+        process::kill(pid);
+    }
+}
+
+/// One life over this wire.
+pub(crate) fn live(wire: &str, style: Style, runtime: &Runtime, directory: &Path, dice: &mut Dice) -> Tally {
+    let slots = if dice.below(16) == 0 { 400 } else { 40 + dice.below(60) };
+    std::fs::write(stage::journal(directory), vec![0; slots as usize * 2]).expect("a journal");
+    let journal = File::open(stage::journal(directory)).expect("a journal");
+    let stage = Stage::raise(wire, directory, WINDOW);
+    let scene =
+        Scene { slots, next: AtomicU64::new(0), answered: AtomicU64::new(0), outcomes: Mutex::default() };
+    let (calls, spins) = (dice.below(slots * 3 / 4), dice.below(20_000));
+    let callers = [dice.split(), dice.split(), dice.split()];
+    let url = stage.url.as_str();
+    let ask = |probe: &ProbeClient| match style {
+        Style::Wait => probe.pid().wait(),
+        Style::Await => runtime.block_on(async { probe.pid().await }),
+    };
+    let probe: ProbeClient = match style {
+        Style::Wait => farcall::connect(url).wait().unwrap(),
+        Style::Await => runtime.block_on(async { farcall::connect(url).await }).unwrap(),
+    };
+    let pid = ask(&probe).unwrap();
+    let began = Instant::now();
+    thread::scope(|scope| {
+        scope.spawn(|| scene.kill_after(pid, calls, spins));
+        match style {
+            Style::Wait => callers.into_iter().for_each(|dice| {
+                scope.spawn(|| scene.call_and_wait(&probe, dice));
+            }),
+            Style::Await => runtime.block_on(async {
+                let [one, two, three] = callers.map(|dice| scene.call_and_await(&probe, dice));
+                tokio::join!(one, two, three);
+            }),
+        }
+    });
+    let kept = began.elapsed();
+    assert!(kept < 2 * LATE, "{wire}: callers were kept for {kept:?}");
+    // The first touch may be how the end is noticed.
+    let _ = ask(&probe);
+    let fate = ask(&probe).unwrap_err().fate();
+    assert_eq!(fate, Fate::NotSent, "{wire}: what is started after the end is never sent");
+    settle(wire, scene, &journal)
+}
+
+/// Compares what was told with what was done.
+fn settle(wire: &str, scene: Scene, journal: &File) -> Tally {
+    let outcomes = scene.outcomes.into_inner().unwrap();
+    assert_eq!(outcomes.len() as u64, scene.slots, "{wire}: every call has an end");
+    let mut tally = Tally { kills: 1, ..Tally::default() };
+    for (slot, outcome) in &outcomes {
+        let mut bits = [0; 2];
+        journal.read_exact_at(&mut bits, slot * 2).unwrap();
+        tally.judge(&format!("{wire}: call {slot}"), outcome, bits);
+    }
+    // A call without credit is not handed over, and credit comes back with a verdict: no more than the window are in doubt.
+    let doubt =
+        outcomes.iter().filter(|(_, outcome)| outcome.as_ref().is_err_and(|e| e.fate() == Fate::Unknown));
+    let doubt = doubt.count();
+    assert!(
+        doubt <= WINDOW as usize,
+        "{wire}: {doubt} calls were in doubt, {WINDOW} at most had been handed over"
+    );
+    tally
+}

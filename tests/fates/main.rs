@@ -1,0 +1,171 @@
+//! Kills with an oracle: what callers are told of their calls against what the server had written down.
+
+#[path = "../peers/mod.rs"]
+#[expect(unreachable_pub, reason = "shared by several test binaries")]
+mod peers;
+
+mod dice;
+mod handed_over;
+mod life;
+mod stage;
+mod tally;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use dice::Dice;
+use life::{Style, live};
+use peers::process::{self, alone};
+use peers::service::{ProbeClient, ProbeServer, Subject};
+use peers::watch;
+use tally::Tally;
+
+/// Lives that go on beside each other.
+const LANES: u64 = 4;
+
+/// How long after the last life the last thread may end.
+const LATE: Duration = Duration::from_secs(3);
+
+#[test]
+fn plays_a_peer_when_asked() {
+    process::play_if_asked();
+}
+
+/// When it is enough.
+#[derive(Clone, Copy)]
+enum Enough {
+    Kills(u64),
+    Time(Duration),
+}
+
+/// Lives over one wire, in one style, several beside each other.
+fn lives(wire: &str, style: Style, directory: &Path, enough: Enough, dice: &mut Dice) -> Tally {
+    let (began, kills) = (Instant::now(), AtomicU64::new(0));
+    let lane = |name: u64, mut dice: Dice| {
+        let directory = directory.join(format!("{wire}-{name}"));
+        std::fs::create_dir_all(&directory).expect("a directory");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let mut tally = Tally::default();
+        while match enough {
+            Enough::Kills(most) => kills.fetch_add(1, Ordering::Relaxed) < most,
+            Enough::Time(time) => began.elapsed() < time,
+        } {
+            tally.add(&live(wire, style, &runtime, &directory, &mut dice));
+        }
+        tally
+    };
+    let mut whole = Tally::default();
+    thread::scope(|scope| {
+        let lanes: Vec<_> = (0..LANES)
+            .map(|name| {
+                let (lane, dice) = (&lane, dice.split());
+                scope.spawn(move || lane(name, dice))
+            })
+            .collect();
+        lanes.into_iter().for_each(|lane| whole.add(&lane.join().expect("a lane keeps its promises")));
+    });
+    eprintln!("{wire:5} {style:?} {:6.2} s {whole:?}", began.elapsed().as_secs_f64());
+    whole
+}
+
+/// Descriptors, threads and shared memory of this process.
+fn holdings() -> [usize; 3] {
+    let count = |path| std::fs::read_dir(path).expect("/proc is mounted").count();
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("/proc is mounted");
+    let shared = maps.lines().filter(|line| line.contains("/memfd:") || line.contains("/dev/shm")).count();
+    [count("/proc/self/fd"), count("/proc/self/task"), shared]
+}
+
+/// Waits until threads that see off children have ended.
+fn assert_nothing_is_left(before: [usize; 3]) {
+    let until = Instant::now() + LATE;
+    loop {
+        let now = holdings();
+        if now.iter().zip(&before).all(|(now, before)| now <= before) {
+            return;
+        }
+        assert!(Instant::now() < until, "descriptors, threads, mappings: {now:?}, before {before:?}");
+        thread::yield_now();
+    }
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let mut names: Vec<String> =
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+fn from_environment(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|value| value.parse().ok())
+}
+
+/// `FARCALL_KILLS`: how many; else `FARCALL_KILL_SECONDS`: how long, 4 by default. `FARCALL_SEED`: another course of
+/// events.
+#[test]
+fn no_fate_contradicts_the_journal_of_a_server_that_was_killed() {
+    let seconds = from_environment("FARCALL_KILL_SECONDS").unwrap_or(4);
+    let kills = from_environment("FARCALL_KILLS");
+    let patience = kills.map_or(seconds * 2, |kills| kills / 20) + 30;
+    let _dog = watch(patience + 10);
+    alone("no_fate_contradicts_the_journal_of_a_server_that_was_killed", || {
+        let _dog = watch(patience);
+        let directory = tempfile::tempdir().unwrap();
+        let mut dice = Dice::new(from_environment("FARCALL_SEED").unwrap_or(0x9E37_79B9_7F4A_7C15));
+        let wires = stage::wires();
+        let parts = wires.len() as u64 * 2;
+        let enough = kills.map_or(Enough::Time(Duration::from_millis(seconds * 1000 / parts)), |k| {
+            Enough::Kills(k.div_ceil(parts))
+        });
+        let names_before = names(Path::new("/dev/shm"));
+        // What a first call leaves for good (tables, a clock) does not count.
+        for style in [Style::Wait, Style::Await] {
+            lives("unix", style, directory.path(), Enough::Kills(1), &mut dice);
+        }
+        let before = holdings();
+        let (began, mut whole) = (Instant::now(), Tally::default());
+        for wire in wires {
+            let mut tally = Tally::default();
+            for style in [Style::Wait, Style::Await] {
+                tally.add(&lives(wire, style, directory.path(), enough, &mut dice));
+            }
+            assert!(tally.kills > 2 && tally.done > 0, "{wire}: {tally:?}");
+            // What waited for credit is known not to have left.
+            assert!(tally.not_sent > 0 && tally.unknown + tally.not_executed > 0, "{wire}: {tally:?}");
+            whole.add(&tally);
+        }
+        let time = began.elapsed().as_secs_f64();
+        eprintln!("{} kills in {time:.1} s, {:.0} a second", whole.kills, whole.kills as f64 / time);
+        assert_nothing_is_left(before);
+        assert_eq!(names(Path::new("/dev/shm")), names_before);
+        let unix = serve_once(&directory.path().join("unix-0"));
+        assert_eq!(unix, ["journal", "unix.lock"], "what a server that took over and ended leaves");
+        assert_nothing_is_left(before);
+    });
+}
+
+#[test]
+fn exactly_the_calls_that_were_not_handed_over_were_not_sent() {
+    let _dog = watch(60);
+    let mut dice = Dice::new(from_environment("FARCALL_SEED").unwrap_or(0xD1B5_4A32_D192_ED03));
+    let directory = tempfile::tempdir().unwrap();
+    for wire in stage::wires().into_iter().filter(|wire| ["unix", "pipe", "shm"].contains(wire)) {
+        for style in [Style::Wait, Style::Await] {
+            handed_over::knock_often(wire, style, 12, directory.path(), &mut dice);
+        }
+    }
+}
+
+/// A server takes the dead one's socket over, serves one call and ends; the names that are left.
+fn serve_once(directory: &Path) -> Vec<String> {
+    let url = format!("unix:{}", directory.join("unix").display());
+    let server = farcall::serve(url, ProbeServer::new(Subject::default())).wait().unwrap();
+    let probe: ProbeClient = farcall::connect(server.url()).wait().unwrap();
+    assert_eq!(probe.add(1, 1).wait().unwrap(), 2);
+    drop(probe);
+    server.shutdown(Duration::from_secs(1)).wait().unwrap();
+    names(directory)
+}

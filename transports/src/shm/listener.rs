@@ -1,0 +1,151 @@
+//! Listening for those who want to share memory, and answering each of them at once.
+
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use farcall_core::limits::RINGS;
+use farcall_core::transport::{Framed, Link, Listener, Readiness};
+use farcall_core::wire::rendezvous::{Answer, Grant, Request, Wish};
+use farcall_core::{Code, Error, Fate, Trust};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+
+use super::{Offer, Parts, ShmLink, Terms, peer};
+use crate::rendezvous::{Caller, Callers, Doors};
+use crate::ring::{Layout, Side};
+use crate::unix::{Claim, UnixStream, occupy};
+use crate::url::Url;
+
+/// The most descriptors that belong to a grant: the memory and two bells.
+const MOST: usize = 3;
+
+pub(crate) struct ShmListener {
+    /// Before the callers, so that the path is gone before the socket is.
+    _claim: Option<Claim>,
+    callers: Callers,
+    terms: Terms,
+    /// Whoever cannot have memory may have the socket as a stream.
+    gives_streams: bool,
+    address: String,
+    url: String,
+}
+
+impl ShmListener {
+    pub(crate) fn new(url: &Url, terms: Terms, gives_streams: bool) -> Result<Self, Error> {
+        let door = Doors::default().to_serve(url)?;
+        let (claim, socket) = occupy(url, &door.place)?;
+        let callers = Callers::new(socket).map_err(|error| {
+            let text = format!("{url}: waiting for connections is refused: {error}");
+            Error::new(Code::ResourceExhausted, Fate::NotSent, text).with_source(error)
+        })?;
+        Ok(ShmListener {
+            _claim: claim,
+            callers,
+            terms,
+            gives_streams,
+            address: door.place.text(),
+            url: format!("{}:{}", url.scheme(), door.address),
+        })
+    }
+
+    /// Answers; `None`: no connection has come of it.
+    fn answer(&self, caller: Caller) -> Option<Box<dyn Link>> {
+        let trust = self.terms.trust.max(caller.request.trust);
+        let Caller { socket, request, who, process } = caller;
+        let socket = Arc::new(socket);
+        let refusal = match self.memory(&request, trust, &socket) {
+            Ok(Offer { layout, keys, session, memory, bell, descriptors }) => {
+                let ring = u32::try_from(layout.ring_bytes()).expect("a ring has at most 1 GiB");
+                let parts = Parts {
+                    memory,
+                    layout,
+                    side: Side::Listener,
+                    keys,
+                    bell,
+                    socket: Arc::clone(&socket),
+                    process: process.clone(),
+                    peer: peer(who, self.address.clone()),
+                    trust,
+                };
+                match ShmLink::new(parts) {
+                    Ok(link) => {
+                        let keys = [keys.from_listener, keys.from_connector];
+                        let answer = Answer::Memory { ring, keys, session };
+                        let said = say(&socket, &request, trust, answer, "", &descriptors);
+                        return said.ok().map(|()| Box::new(link) as Box<dyn Link>);
+                    }
+                    Err(error) => error,
+                }
+            }
+            Err(error) => error,
+        };
+        if self.gives_streams && request.wish != Wish::Memory {
+            let reason = refusal.to_string();
+            say(&socket, &request, trust, Answer::Stream, &reason, &[]).ok()?;
+            let socket = Arc::into_inner(socket).expect("nobody else has it where there is no link");
+            let stream = UnixStream::met(socket, who, self.address.clone(), process, reason);
+            return Some(Box::new(Framed::accepted(stream)));
+        }
+        let _ = say(&socket, &request, trust, Answer::Refused(refusal.code()), &refusal.to_string(), &[]);
+        None
+    }
+
+    /// What is offered to somebody who asks for this.
+    fn memory(&self, request: &Request, trust: Trust, socket: &Arc<OwnedFd>) -> Result<Offer, Error> {
+        let refuse = |code, why: String| Err(Error::new(code, Fate::NotSent, why));
+        if request.wish == Wish::Stream {
+            return refuse(Code::Unsupported, "the client shares no memory".to_owned());
+        }
+        let most = usize::try_from(request.max_ring).unwrap_or(RINGS.1);
+        if most < RINGS.0 {
+            let why = format!("the client takes rings of {most} bytes at most, the least is {}", RINGS.0);
+            return refuse(Code::InvalidConfig, why);
+        }
+        // The greatest power of two that both can do with.
+        let ring = 1 << most.min(self.terms.ring).ilog2();
+        let layout = Layout::new(ring).expect("the size is a power of two within its bounds");
+        Offer::make(layout, trust, socket)
+    }
+}
+
+/// Sends the grant in one piece, or not at all.
+fn say(
+    socket: &OwnedFd,
+    request: &Request,
+    trust: Trust,
+    answer: Answer,
+    reason: &str,
+    descriptors: &[OwnedFd],
+) -> io::Result<()> {
+    let bytes = Grant { answer, trust, nonce: request.nonce, reason: reason.to_owned() }.encode();
+    let passed: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !passed.is_empty() {
+        let fits = control.push(SendAncillaryMessage::ScmRights(&passed));
+        assert!(fits, "a grant has three descriptors at most");
+    }
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    let sent = rustix::io::retry_on_intr(|| sendmsg(socket, &[IoSlice::new(&bytes)], &mut control, flags))?;
+    if sent == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+}
+
+impl Listener for ShmListener {
+    fn accept(&mut self) -> io::Result<Box<dyn Link>> {
+        loop {
+            let caller = self.callers.next()?;
+            if let Some(link) = self.answer(caller) {
+                return Ok(link);
+            }
+        }
+    }
+
+    fn readiness(&self) -> Readiness {
+        self.callers.readiness()
+    }
+
+    fn local_url(&self) -> String {
+        self.url.clone()
+    }
+}

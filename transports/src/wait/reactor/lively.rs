@@ -1,0 +1,91 @@
+//! The connections of a reactor on which something has come just now: they are looked at again before it sleeps.
+
+use std::sync::Arc;
+
+use farcall_core::driver::{Attendance, Moment, Patience};
+
+use super::Loop;
+
+/// So often the processor is given away, or something is found, between two looks at everything else.
+const ROUNDS: u32 = 16;
+
+#[derive(Default)]
+pub(super) struct Lively {
+    /// Their places; few at any time.
+    places: Vec<usize>,
+    /// What is left of it; there is some while there are places.
+    patience: Option<Patience>,
+}
+
+impl Lively {
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Something has come on this connection; `false`: it sleeps nevertheless.
+    pub(super) fn note(&mut self, at: usize, attendance: &Attendance) -> bool {
+        let alone = self.places.iter().all(|place| *place == at);
+        let Some(patience) = attendance.patience(alone) else {
+            self.forget(at);
+            return false;
+        };
+        if !self.places.contains(&at) {
+            self.places.push(at);
+        }
+        self.patience = Some(patience);
+        true
+    }
+
+    pub(super) fn forget(&mut self, at: usize) {
+        self.places.retain(|place| *place != at);
+    }
+}
+
+impl Loop {
+    /// Looks at the lively connections again and again, until it is time to look at everything else or to sleep.
+    pub(super) fn look_again(&mut self) {
+        let Some(first) = self.lively.places.first().and_then(|at| self.connections.get(*at)) else { return };
+        let host = Arc::clone(first.attendance.driver().host());
+        let Some(mut patience) = self.lively.patience.take() else { return };
+        let mut rounds = 0;
+        while rounds < ROUNDS && !self.shared.has_news() && !self.lively.is_empty() {
+            if self.glance() {
+                patience.renew();
+                rounds += 1;
+                continue;
+            }
+            match patience.moment(&*host) {
+                Moment::Passed => {}
+                Moment::GiveWay => {
+                    host.give_way();
+                    rounds += 1;
+                }
+                Moment::Over => {
+                    while let Some(at) = self.lively.places.pop() {
+                        self.stand(at);
+                    }
+                }
+            }
+        }
+        patience.rest(&*host);
+        self.lively.patience.get_or_insert(patience);
+    }
+
+    /// One look at each; whether something had come. Those that may not wait any more stand.
+    fn glance(&mut self) -> bool {
+        let mut found = false;
+        let mut next = 0;
+        while let Some(at) = self.lively.places.get(next).copied() {
+            next += 1;
+            let Some(connection) = self.connections.get(at) else { continue };
+            if connection.attendance.glance() {
+                found = true;
+                if !connection.attendance.is_lively() {
+                    self.lively.forget(at);
+                    self.stand(at);
+                }
+            }
+        }
+        found
+    }
+}
