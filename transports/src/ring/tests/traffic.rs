@@ -151,6 +151,7 @@ fn random_traffic_arrives_in_order() {
 #[test]
 fn a_sleeper_is_rung_for_once_for_each_sleep() {
     let (mut here, mut there) = pair(Layout::tiny(4, 32));
+    here.producer.push(b"for", b"you").unwrap();
     assert!(!here.must_ring(true));
     assert!(!there.rest.awake(), "nobody has announced");
     there.rest.announce();
@@ -177,4 +178,36 @@ fn room_is_told_of_in_quarters() {
         assert_eq!(there.must_ring(false), freed == 4);
     }
     assert!(!there.consumer.owes_room());
+}
+
+#[test]
+fn nobody_is_rung_for_who_has_taken_everything_but_the_end_is_told() {
+    let (mut here, mut there) = pair(Layout::tiny(4, 32));
+    here.producer.push(b"for", b"you").unwrap();
+    there.consumer.pop(&mut Vec::new()).unwrap();
+    there.rest.announce();
+    assert!(!here.must_ring(true));
+    here.producer.close();
+    assert!(here.must_ring(true));
+}
+
+/// Whoever waits for room and has taken everything is not rung for because of frames; the room is still to be told.
+#[test]
+fn room_that_was_freed_beside_a_frame_is_not_forgotten() {
+    let (mut here, mut there) = pair(Layout::tiny(16, 12 * LINE - HEAD));
+    let (large, mut frame) = ([0; 12 * LINE - HEAD], Vec::new());
+    for _ in 0..4 {
+        here.producer.push(&[], &[]).unwrap();
+    }
+    there.producer.push(b"for", b"you").unwrap();
+    here.consumer.pop(&mut frame).unwrap();
+    here.rest.announce();
+    assert_eq!(here.producer.has_room(large.len()), Ok(false));
+    for _ in 0..3 {
+        there.consumer.pop(&mut frame).unwrap();
+    }
+    assert!(!there.must_ring(true));
+    there.consumer.pop(&mut frame).unwrap();
+    assert!(there.must_ring(false), "a quarter of the ring is free again");
+    assert_eq!(here.producer.push(&large, &[]), Ok(Pushed::Taken));
 }
