@@ -110,7 +110,8 @@ pub const MAX_REASON: usize = 448;
 /// Connections that a rendezvous has accepted and whose request has not come; the eldest makes room for another.
 pub const MAX_AWAITED: usize = 64;
 
-/// Bytes of one direction's ring in shared memory: the least holds a largest frame and some, the most keeps positions small.
+/// Bytes of one direction's ring in shared memory: the least holds a frame of the largest size and a quarter more, the most
+/// bounds what a peer can make us map.
 pub const RINGS: (usize, usize) = (128 * 1024, 1024 * 1024 * 1024);
 
 /// Bytes of one direction's ring unless `?ring=` says otherwise: it stays in a processor's cache.

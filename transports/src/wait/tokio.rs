@@ -157,7 +157,7 @@ struct ConnectionTask {
     patience: Option<Patience>,
     /// Nobody else was polled when the task last left the processor to others.
     unaccompanied: bool,
-    /// The peer has said hello, so its pidfd, if any, is known.
+    /// The peer's pidfd, if any, is known: from the beginning, or since it has said hello.
     settled: bool,
     /// Dropped after what holds descriptors.
     attendance: Attendance,
@@ -177,7 +177,8 @@ impl ConnectionTask {
 
     /// Whether the peer's process has ended.
     fn poll_life(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.settled && self.attendance.driver().session().is_ready() {
+        let is_known = || self.interest.life.is_some() || self.attendance.driver().session().is_ready();
+        if !self.settled && is_known() {
             self.settled = true;
             let life = self.attendance.driver().interest().and_then(|interest| interest.life);
             self.life = life.and_then(|life| watch_life(self.place, &life));
