@@ -273,7 +273,7 @@ impl Driver {
     /// Leaves the processor to the other tasks that are ready, to look again after them.
     pub fn look_soon(&self, patience: &mut Patience, waker: &Waker) {
         patience.leave(&*self.host);
-        waker.wake_by_ref();
+        self.host.wake_later(waker);
     }
 
     /// Somebody who has looked at the link without being its attendant goes away: the attendants are to hear of its news.

@@ -134,6 +134,8 @@ impl<M: Memory> Producer<M> {
     pub(crate) fn close(&mut self) {
         if self.over.is_none() {
             self.publish(self.layout.offset(self.position), END);
+            // So that the peer has not taken everything.
+            self.position += 1;
             self.poison(Broken::Ended);
         }
     }

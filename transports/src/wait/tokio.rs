@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
@@ -76,6 +76,13 @@ pub(super) fn block(wait: &mut dyn FnMut()) -> Result<(), Error> {
         Ok(_) => wait(),
     }
     Ok(())
+}
+
+/// Wakes a task that is being polled after all others that are ready, those among them that have yielded.
+pub(super) fn wake_later(waker: &Waker) {
+    let yielded = pin!(tokio::task::yield_now());
+    // Its first poll leaves the waker with the runtime, or wakes it where there is none.
+    let _ = yielded.poll(&mut Context::from_waker(waker));
 }
 
 fn must_not_block(place: &str) -> Error {
@@ -228,7 +235,11 @@ impl ConnectionTask {
         if again {
             patience.leave(&*host);
             self.patience = Some(patience);
-            waker.wake_by_ref();
+            if self.unaccompanied {
+                waker.wake_by_ref();
+            } else {
+                wake_later(waker);
+            }
         }
         again
     }

@@ -61,6 +61,7 @@ mod machine {
     /// `to` is shared memory of `len` bytes, `from` private memory of `len` bytes.
     #[inline]
     pub(in super::super) unsafe fn store(to: *mut u8, from: *const u8, len: usize) {
+<<<<<<< HEAD
         let size = size_of_moves(len);
         match size {
             // SAFETY: the caller's promise, and no move is larger than `len`.
@@ -73,6 +74,19 @@ mod machine {
             1 => unsafe { store_by::<u8>(to, from, len) },
             // SAFETY: the caller's promise, and no move is larger than `len`.
             _ => unsafe { string(to, from, len) },
+=======
+        match len {
+            // SAFETY: the caller's promise.
+            STRING.. => unsafe { string(to, from, len) },
+            // SAFETY: the caller's promise, and a move fits.
+            16.. => unsafe { store_by::<__m128i>(to, from, len) },
+            // SAFETY: as above.
+            8.. => unsafe { store_by::<u64>(to, from, len) },
+            // SAFETY: as above.
+            4.. => unsafe { store_by::<u32>(to, from, len) },
+            // SAFETY: as above; a byte fits, or there is none.
+            _ => unsafe { store_by::<u8>(to, from, len) },
+>>>>>>> w-ring
         }
     }
 
@@ -89,6 +103,7 @@ mod machine {
     /// `from` is shared memory of `len` bytes, `to` private memory of `len` bytes.
     #[inline]
     pub(in super::super) unsafe fn load(from: *const u8, to: *mut u8, len: usize) {
+<<<<<<< HEAD
         let size = size_of_moves(len);
         match size {
             // SAFETY: the caller's promise, and no move is larger than `len`.
@@ -107,12 +122,19 @@ mod machine {
     /// The largest moves of which one fits; 0 stands for the string move.
     #[inline(always)]
     fn size_of_moves(len: usize) -> usize {
+=======
+>>>>>>> w-ring
         match len {
-            STRING.. => 0,
-            16.. => 16,
-            8.. => 8,
-            4.. => 4,
-            _ => 1,
+            // SAFETY: the caller's promise.
+            STRING.. => unsafe { string(to, from, len) },
+            // SAFETY: the caller's promise, and a move fits.
+            16.. => unsafe { load_by::<__m128i>(from, to, len) },
+            // SAFETY: as above.
+            8.. => unsafe { load_by::<u64>(from, to, len) },
+            // SAFETY: as above.
+            4.. => unsafe { load_by::<u32>(from, to, len) },
+            // SAFETY: as above; a byte fits, or there is none.
+            _ => unsafe { load_by::<u8>(from, to, len) },
         }
     }
 
