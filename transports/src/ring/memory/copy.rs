@@ -61,20 +61,6 @@ mod machine {
     /// `to` is shared memory of `len` bytes, `from` private memory of `len` bytes.
     #[inline]
     pub(in super::super) unsafe fn store(to: *mut u8, from: *const u8, len: usize) {
-<<<<<<< HEAD
-        let size = size_of_moves(len);
-        match size {
-            // SAFETY: the caller's promise, and no move is larger than `len`.
-            16 => unsafe { store_by::<__m128i>(to, from, len) },
-            // SAFETY: the caller's promise, and no move is larger than `len`.
-            8 => unsafe { store_by::<u64>(to, from, len) },
-            // SAFETY: the caller's promise, and no move is larger than `len`.
-            4 => unsafe { store_by::<u32>(to, from, len) },
-            // SAFETY: the caller's promise, and no move is larger than `len`.
-            1 => unsafe { store_by::<u8>(to, from, len) },
-            // SAFETY: the caller's promise, and no move is larger than `len`.
-            _ => unsafe { string(to, from, len) },
-=======
         match len {
             // SAFETY: the caller's promise.
             STRING.. => unsafe { string(to, from, len) },
@@ -86,7 +72,6 @@ mod machine {
             4.. => unsafe { store_by::<u32>(to, from, len) },
             // SAFETY: as above; a byte fits, or there is none.
             _ => unsafe { store_by::<u8>(to, from, len) },
->>>>>>> w-ring
         }
     }
 
@@ -103,27 +88,6 @@ mod machine {
     /// `from` is shared memory of `len` bytes, `to` private memory of `len` bytes.
     #[inline]
     pub(in super::super) unsafe fn load(from: *const u8, to: *mut u8, len: usize) {
-<<<<<<< HEAD
-        let size = size_of_moves(len);
-        match size {
-            // SAFETY: the caller's promise, and no move is larger than `len`.
-            16 => unsafe { load_by::<__m128i>(from, to, len) },
-            // SAFETY: the caller's promise, and no move is larger than `len`.
-            8 => unsafe { load_by::<u64>(from, to, len) },
-            // SAFETY: the caller's promise, and no move is larger than `len`.
-            4 => unsafe { load_by::<u32>(from, to, len) },
-            // SAFETY: the caller's promise, and no move is larger than `len`.
-            1 => unsafe { load_by::<u8>(from, to, len) },
-            // SAFETY: the caller's promise, and no move is larger than `len`.
-            _ => unsafe { string(to, from, len) },
-        }
-    }
-
-    /// The largest moves of which one fits; 0 stands for the string move.
-    #[inline(always)]
-    fn size_of_moves(len: usize) -> usize {
-=======
->>>>>>> w-ring
         match len {
             // SAFETY: the caller's promise.
             STRING.. => unsafe { string(to, from, len) },

@@ -74,13 +74,8 @@ impl Memory for Heap {
     fn copy_out(&self, at: usize, len: usize, into: &mut Vec<u8>) {
         let place = self.place(at, len);
         into.reserve(len);
-        let end = into.spare_capacity_mut().as_mut_ptr().cast();
         // SAFETY: both have so many bytes and do not overlap.
-<<<<<<< HEAD
-        unsafe { place.copy_to_nonoverlapping(end, len) };
-=======
         unsafe { place.copy_to_nonoverlapping(into.spare_capacity_mut().as_mut_ptr().cast(), len) };
->>>>>>> w-ring
         // SAFETY: they have just been written.
         unsafe { into.set_len(into.len() + len) };
     }
