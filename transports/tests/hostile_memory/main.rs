@@ -4,6 +4,7 @@
 //! trust. The victim lives in another process; its memory and descriptors are looked at after each.
 
 mod attacks;
+mod doors;
 mod end;
 mod frames;
 mod hosts;
@@ -46,4 +47,14 @@ fn a_grant_that_is_false_is_refused_in_words() {
 #[test]
 fn answers_that_nobody_asked_for_harm_no_client() {
     hosts::carry_out(attacks::answers::TRAPS);
+}
+
+#[test]
+fn requests_that_are_none_are_refused_and_hold_nobody_up() {
+    doors::carry_out();
+}
+
+#[test]
+fn whoever_falls_silent_is_shown_out() {
+    doors::fall_silent();
 }
