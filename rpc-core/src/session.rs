@@ -194,9 +194,10 @@ impl Session {
     pub fn expected(&self) -> Expected {
         let inner = self.lock();
         match (inner.machine.outstanding(), inner.asked) {
-            (1.., _) => Expected::Verdicts,
-            (0, true) => Expected::Requests,
-            (0, false) => Expected::Nothing,
+            // A lone call is looked for by its caller.
+            (2.., _) => Expected::Verdicts,
+            (_, true) => Expected::Requests,
+            (_, false) => Expected::Nothing,
         }
     }
 

@@ -137,8 +137,9 @@ impl<T, E> Call<T, E> {
         let now = if exact { driver.host().now() } else { driver.host().lately() };
         let own = now + deadline;
         let deadline = inherited.map_or(own, |inherited| inherited.min(own));
-        let parts =
-            |body| CallParts { object: self.core.object, method: self.method, body, now, deadline, cause };
+        let (object, method) = (self.core.object, self.method);
+        let looks = driver.is_polite();
+        let parts = |body| CallParts { object, method, body, now, deadline, cause, looks };
         let mut started = driver.session().start(parts(body), waker.cloned());
         // Credit may have come back that nobody has read, and who fails at once never reads.
         if let Err((error, body)) = &mut started

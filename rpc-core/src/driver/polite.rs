@@ -234,7 +234,7 @@ impl Driver {
         while settled.is_none() {
             let glance = self.glance(false);
             if glance != Glance::Quiet || patience.looks.is_multiple_of(LOOKS) {
-                settled = self.session.take(token, waker);
+                settled = self.session.try_take(token);
             }
             match patience.moment(host) {
                 _ if settled.is_some() || glance == Glance::More => {}
