@@ -38,6 +38,8 @@ mod local;
 mod mem;
 #[cfg(feature = "pipe")]
 mod pipe;
+#[cfg(feature = "mq")]
+mod queue;
 #[cfg(any(feature = "unix", feature = "tcp", feature = "pipe"))]
 mod refusal;
 #[cfg(feature = "shm")]
