@@ -28,6 +28,10 @@ pub(crate) enum Wire {
     UnixAbstract,
     /// Shared memory.
     Shm,
+    /// Shared memory of System V.
+    Segment,
+    /// A mapped file.
+    Mapped,
     /// Shared memory where that can be had.
     Local,
     /// TCP over loopback.
@@ -49,11 +53,13 @@ pub(crate) enum Style {
 
 impl Wire {
     /// In the order of the tour.
-    pub(crate) const ALL: [Wire; 8] = [
+    pub(crate) const ALL: [Wire; 10] = [
         Wire::Mem,
         Wire::UnixPath,
         Wire::UnixAbstract,
         Wire::Shm,
+        Wire::Segment,
+        Wire::Mapped,
         Wire::Local,
         Wire::Tcp,
         Wire::Pipe,
@@ -67,6 +73,8 @@ impl Wire {
             Wire::UnixPath => "unix:/path",
             Wire::UnixAbstract => "unix:@name",
             Wire::Shm => "shm:/path",
+            Wire::Segment => "shm:/path?memory=sysv",
+            Wire::Mapped => "mmap:/path",
             Wire::Local => "local:/path",
             Wire::Tcp => "tcp://127.0.0.1",
             Wire::Pipe => "fd:R,W (pipe)",
@@ -149,6 +157,13 @@ impl Running {
             Wire::UnixPath => format!("unix:{}", encode(&scratch.join(words))),
             Wire::UnixAbstract => format!("unix:@farcall-tour-{}-{words}", std::process::id()),
             Wire::Shm => format!("shm:{}", encode(&scratch.join(format!("{words}-memory")))),
+            Wire::Segment => {
+                format!("shm:{}?memory=sysv", encode(&scratch.join(format!("{words}-segment"))))
+            }
+            // Our own program is at both ends.
+            Wire::Mapped => {
+                format!("mmap:{}?trust=trusted", encode(&scratch.join(format!("{words}-file"))))
+            }
             Wire::Local => format!("local:{}", encode(&scratch.join(format!("{words}-local")))),
             Wire::Tcp => "tcp://127.0.0.1:0".to_owned(),
         };

@@ -6,6 +6,7 @@
 //! | `unix:/path`, `unix:@name` | `unix` | a Unix stream socket | end of file, and the pidfd of whoever spoke first |
 //! | `shm:NAME`, `shm:/path` | `shm` | two rings in shared memory | its socket's end, and the pidfd of whoever spoke first |
 //! | `local:NAME`, `local:/path` | `local` | as `shm:` where both sides can, else as `unix:` | the same |
+//! | `mmap:/path` | `mmap` | the same rings in a mapped file | the same |
 //! | `tcp://host:port` | `tcp` | TCP | end of file, reset, keepalive; else only pings |
 //! | `fd:R,W` (of [`pipe_pair`] or inherited) | `pipe` | two pipes, or one socket | end of file only |
 //! | `exec:PROGRAM?arg=…` | `exec` | a child's stdin and stdout | end of file, and the child's pidfd |
@@ -34,8 +35,12 @@ mod duct;
 mod exec;
 #[cfg(feature = "shm")]
 mod local;
+#[cfg(feature = "shm")]
+mod mark;
 #[cfg(feature = "mem")]
 mod mem;
+#[cfg(feature = "shm")]
+mod mmap;
 #[cfg(feature = "pipe")]
 mod pipe;
 #[cfg(feature = "mq")]

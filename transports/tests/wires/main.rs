@@ -5,6 +5,7 @@ mod conversation;
 mod exec;
 mod harness;
 mod mem;
+mod memory;
 mod pipe;
 mod registry;
 mod shm;
