@@ -17,6 +17,8 @@ conformance!(shm_smallest, |_| shared("shm", "?ring=128KiB"));
 conformance!(shm_posix, |_| shared("shm", "?memory=posix&trust=trusted"));
 conformance!(shm_sysv, |_| shared("shm", "?memory=sysv"));
 conformance!(mmap, |_| shared("mmap", "?trust=trusted"));
+conformance!(mq_path, |_| shared("mq", ""));
+conformance!(mq_smallest, |_| shared("mq", "?depth=1&msgsize=64"));
 conformance!(local, |_| shared("local", ""));
 conformance!(tcp_v4, |_| Ok(Meeting::at("tcp://127.0.0.1:0")));
 conformance!(pipe, pipe);

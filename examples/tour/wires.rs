@@ -32,6 +32,8 @@ pub(crate) enum Wire {
     Segment,
     /// A mapped file.
     Mapped,
+    /// Message queues.
+    Mq,
     /// Shared memory where that can be had.
     Local,
     /// TCP over loopback.
@@ -53,13 +55,14 @@ pub(crate) enum Style {
 
 impl Wire {
     /// In the order of the tour.
-    pub(crate) const ALL: [Wire; 10] = [
+    pub(crate) const ALL: [Wire; 11] = [
         Wire::Mem,
         Wire::UnixPath,
         Wire::UnixAbstract,
         Wire::Shm,
         Wire::Segment,
         Wire::Mapped,
+        Wire::Mq,
         Wire::Local,
         Wire::Tcp,
         Wire::Pipe,
@@ -75,6 +78,7 @@ impl Wire {
             Wire::Shm => "shm:/path",
             Wire::Segment => "shm:/path?memory=sysv",
             Wire::Mapped => "mmap:/path",
+            Wire::Mq => "mq:/path",
             Wire::Local => "local:/path",
             Wire::Tcp => "tcp://127.0.0.1",
             Wire::Pipe => "fd:R,W (pipe)",
@@ -164,6 +168,7 @@ impl Running {
             Wire::Mapped => {
                 format!("mmap:{}?trust=trusted", encode(&scratch.join(format!("{words}-file"))))
             }
+            Wire::Mq => format!("mq:{}", encode(&scratch.join(format!("{words}-queues")))),
             Wire::Local => format!("local:{}", encode(&scratch.join(format!("{words}-local")))),
             Wire::Tcp => "tcp://127.0.0.1:0".to_owned(),
         };

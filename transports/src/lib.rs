@@ -7,6 +7,7 @@
 //! | `shm:NAME`, `shm:/path` | `shm` | two rings in shared memory | its socket's end, and the pidfd of whoever spoke first |
 //! | `local:NAME`, `local:/path` | `local` | as `shm:` where both sides can, else as `unix:` | the same |
 //! | `mmap:/path` | `mmap` | the same rings in a mapped file | the same |
+//! | `mq:NAME`, `mq:/path` | `mq` | a pair of POSIX message queues | the same |
 //! | `tcp://host:port` | `tcp` | TCP | end of file, reset, keepalive; else only pings |
 //! | `fd:R,W` (of [`pipe_pair`] or inherited) | `pipe` | two pipes, or one socket | end of file only |
 //! | `exec:PROGRAM?arg=…` | `exec` | a child's stdin and stdout | end of file, and the child's pidfd |
@@ -41,6 +42,8 @@ mod mark;
 mod mem;
 #[cfg(feature = "shm")]
 mod mmap;
+#[cfg(feature = "mq")]
+mod mq;
 #[cfg(feature = "pipe")]
 mod pipe;
 #[cfg(feature = "mq")]

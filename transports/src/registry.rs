@@ -28,6 +28,7 @@ const BUILT_IN: &[(&str, &str, Option<&dyn Scheme>)] = &[
     ("shm", "shm", if_enabled!("shm", crate::shm::Shm)),
     ("local", "shm", if_enabled!("shm", crate::local::Local)),
     ("mmap", "shm", if_enabled!("shm", crate::mmap::Mmap)),
+    ("mq", "mq", if_enabled!("mq", crate::mq::Mq)),
     ("tcp", "tcp", if_enabled!("tcp", crate::tcp::Tcp)),
     ("pipe", "pipe", if_enabled!("pipe", crate::pipe::Pipe)),
     ("fd", "pipe", if_enabled!("pipe", crate::pipe::Descriptors)),

@@ -70,10 +70,7 @@ pub(crate) struct Terms {
 
 impl Terms {
     pub(crate) fn of(url: &Url, query: &mut Query) -> Result<Self, Error> {
-        let words =
-            [("trusted", Trust::Trusted), ("same-user", Trust::SameUser), ("hostile", Trust::Hostile)];
-        // Of builder and URL the more careful counts, so that a URL from elsewhere cannot loosen what the program says.
-        let trust = query.take_choice("trust", &words)?.max(query.trust()).unwrap_or_default();
+        let trust = query.take_trust()?;
         let ring = query.take_bytes("ring", RINGS.0..=RINGS.1)?.unwrap_or(DEFAULT_RING);
         if !ring.is_power_of_two() {
             let (below, above) = (ring.next_power_of_two() / 2, ring.next_power_of_two());

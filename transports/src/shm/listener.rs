@@ -1,7 +1,6 @@
 //! Listening for those who want to share memory, and answering each of them at once.
 
-use std::io::{self, IoSlice};
-use std::mem::MaybeUninit;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -10,18 +9,14 @@ use farcall_core::limits::RINGS;
 use farcall_core::transport::{Framed, Link, Listener, Readiness};
 use farcall_core::wire::rendezvous::{Answer, Grant, Request, Wish};
 use farcall_core::{Code, Error, Fate, Trust};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 use super::source::{Source, allows, word};
 use super::{Offer, Parts, ShmLink, Terms, peer};
 use crate::mark::Mark;
-use crate::rendezvous::{Caller, Callers, Doors};
+use crate::rendezvous::{self, Caller, Callers, Doors};
 use crate::ring::{Layout, Side};
 use crate::unix::{Claim, Place, UnixStream, occupy};
 use crate::url::Url;
-
-/// The most descriptors that belong to a grant: the memory and two bells.
-const MOST: usize = 3;
 
 pub(crate) struct ShmListener {
     /// Before the callers, so that the path is gone before the socket is.
@@ -133,7 +128,6 @@ impl ShmListener {
     }
 }
 
-/// Sends the grant in one piece, or not at all.
 fn say(
     socket: &OwnedFd,
     request: &Request,
@@ -142,17 +136,9 @@ fn say(
     reason: &str,
     descriptors: &[OwnedFd],
 ) -> io::Result<()> {
-    let bytes = Grant { answer, trust, nonce: request.nonce, reason: reason.to_owned() }.encode();
-    let passed: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    if !passed.is_empty() {
-        let fits = control.push(SendAncillaryMessage::ScmRights(&passed));
-        assert!(fits, "a grant has three descriptors at most");
-    }
-    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-    let sent = rustix::io::retry_on_intr(|| sendmsg(socket, &[IoSlice::new(&bytes)], &mut control, flags))?;
-    if sent == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+    let grant = Grant { answer, trust, nonce: request.nonce, reason: reason.to_owned() };
+    let descriptors: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
+    rendezvous::say(socket, &grant, &descriptors)
 }
 
 impl Listener for ShmListener {

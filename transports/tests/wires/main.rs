@@ -6,6 +6,7 @@ mod exec;
 mod harness;
 mod mem;
 mod memory;
+mod mq;
 mod pipe;
 mod registry;
 mod shm;
