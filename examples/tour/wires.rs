@@ -38,6 +38,8 @@ pub(crate) enum Wire {
     Local,
     /// TCP over loopback.
     Tcp,
+    /// A pair of named pipes.
+    Fifo,
     /// A pair of pipes that the child inherits.
     Pipe,
     /// The child's standard input and output.
@@ -55,7 +57,7 @@ pub(crate) enum Style {
 
 impl Wire {
     /// In the order of the tour.
-    pub(crate) const ALL: [Wire; 11] = [
+    pub(crate) const ALL: [Wire; 12] = [
         Wire::Mem,
         Wire::UnixPath,
         Wire::UnixAbstract,
@@ -65,6 +67,7 @@ impl Wire {
         Wire::Mq,
         Wire::Local,
         Wire::Tcp,
+        Wire::Fifo,
         Wire::Pipe,
         Wire::Exec,
     ];
@@ -81,6 +84,7 @@ impl Wire {
             Wire::Mq => "mq:/path",
             Wire::Local => "local:/path",
             Wire::Tcp => "tcp://127.0.0.1",
+            Wire::Fifo => "fifo:/path",
             Wire::Pipe => "fd:R,W (pipe)",
             Wire::Exec => "exec: / stdio:",
         }
@@ -170,6 +174,7 @@ impl Running {
             }
             Wire::Mq => format!("mq:{}", encode(&scratch.join(format!("{words}-queues")))),
             Wire::Local => format!("local:{}", encode(&scratch.join(format!("{words}-local")))),
+            Wire::Fifo => format!("fifo:{}", encode(&scratch.join(format!("{words}-fifo")))),
             Wire::Tcp => "tcp://127.0.0.1:0".to_owned(),
         };
         let (process, url) = Process::start(Command::new(program), &listen, style)?;

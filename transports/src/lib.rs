@@ -9,6 +9,7 @@
 //! | `mmap:/path` | `mmap` | the same rings in a mapped file | the same |
 //! | `mq:NAME`, `mq:/path` | `mq` | a pair of POSIX message queues | the same |
 //! | `tcp://host:port` | `tcp` | TCP | end of file, reset, keepalive; else only pings |
+//! | `fifo:/path` | `fifo` | two named pipes, in chunks with a check sum | end of file only |
 //! | `fd:R,W` (of [`pipe_pair`] or inherited) | `pipe` | two pipes, or one socket | end of file only |
 //! | `exec:PROGRAM?arg=…` | `exec` | a child's stdin and stdout | end of file, and the child's pidfd |
 //! | `stdio:` | `stdio` | this process's stdin and stdout | end of file, and the parent's pidfd if it used `exec:` |
@@ -34,6 +35,8 @@ mod arrivals;
 mod duct;
 #[cfg(feature = "pipe")]
 mod exec;
+#[cfg(feature = "fifo")]
+mod fifo;
 #[cfg(feature = "shm")]
 mod local;
 #[cfg(feature = "shm")]

@@ -169,7 +169,7 @@ impl Query {
 
     /// What is believed of the other side: of builder and URL the more careful counts, so that a URL from elsewhere cannot
     /// loosen what the program says.
-    #[cfg(feature = "shm")]
+    #[cfg(any(feature = "shm", feature = "fifo"))]
     pub(crate) fn take_trust(&mut self) -> Result<Trust, Error> {
         let words =
             [("trusted", Trust::Trusted), ("same-user", Trust::SameUser), ("hostile", Trust::Hostile)];

@@ -29,6 +29,7 @@ const BUILT_IN: &[(&str, &str, Option<&dyn Scheme>)] = &[
     ("local", "shm", if_enabled!("shm", crate::local::Local)),
     ("mmap", "shm", if_enabled!("shm", crate::mmap::Mmap)),
     ("mq", "mq", if_enabled!("mq", crate::mq::Mq)),
+    ("fifo", "fifo", if_enabled!("fifo", crate::fifo::Fifo)),
     ("tcp", "tcp", if_enabled!("tcp", crate::tcp::Tcp)),
     ("pipe", "pipe", if_enabled!("pipe", crate::pipe::Pipe)),
     ("fd", "pipe", if_enabled!("pipe", crate::pipe::Descriptors)),

@@ -159,7 +159,8 @@ fn check_directory(url: &Url, path: &Path, directory: &OwnedFd) -> Result<(), Er
     Ok(())
 }
 
-fn lock(url: &Url, directory: &OwnedFd, name: &OsString) -> Result<OwnedFd, Error> {
+/// The lock beside a place, which its server holds as long as it lives.
+pub(crate) fn lock(url: &Url, directory: &OwnedFd, name: &OsString) -> Result<OwnedFd, Error> {
     let mut lock_name = name.clone();
     lock_name.push(".lock");
     let lock_name = PathBuf::from(lock_name);
@@ -217,7 +218,7 @@ fn probe(path: &Path) -> rustix::io::Result<()> {
     connect_retrying(&socket, &Place::Path(path.to_owned()).address()?.address)
 }
 
-fn describe(kind: FileType) -> &'static str {
+pub(crate) fn describe(kind: FileType) -> &'static str {
     match kind {
         FileType::RegularFile => "a regular file",
         FileType::Directory => "a directory",

@@ -3,6 +3,7 @@
 mod children;
 mod conversation;
 mod exec;
+mod fifo;
 mod harness;
 mod mem;
 mod memory;

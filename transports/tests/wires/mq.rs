@@ -16,7 +16,7 @@ fn place() -> (tempfile::TempDir, String) {
 
 #[test]
 fn a_conversation_at_every_size() {
-    for options in ["", "?depth=1&msgsize=64", "?depth=10&msgsize=8KiB", "?trust=hostile"] {
+    for options in ["", "?depth=2&msgsize=64", "?depth=10&msgsize=8KiB", "?trust=hostile"] {
         let (_directory, url) = place();
         let (here, there, _listener) = pair(&format!("{url}{options}"));
         for link in [&here, &there] {
