@@ -75,6 +75,34 @@ fn custom_transport_has_under_a_hundred_lines() {
 }
 
 #[test]
+fn configured_moves_over_three_wires_by_its_file() {
+    let ended = Program::example("configured").run();
+    let expected = "2 + 3 = 5 over unix\n2 + 3 = 5 over shm\n2 + 3 = 5 over tcp\n";
+    assert_eq!(ended.stdout, expected, "{}", ended.stderr);
+    assert_eq!(ended.code, Some(0));
+}
+
+#[test]
+fn configured_has_under_a_hundred_lines() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/configured.rs");
+    assert!(std::fs::read_to_string(source).unwrap().lines().count() < 100);
+}
+
+#[test]
+fn a_server_whose_file_is_wrong_says_file_line_and_remedy() {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("farcall.toml");
+    std::fs::write(&file, "[service.calculator]\nurl = \"mem:x\"\ndealine = \"1s\"\n").unwrap();
+    for role in ["serve", "call"] {
+        let file = file.to_str().unwrap();
+        let ended = Program::example("configured").arg(role).env("FARCALL_CONFIG", file).run();
+        let expected = format!("{file}:3: unknown key `dealine`; did you mean `deadline`");
+        assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
+        assert_eq!(ended.code, Some(1));
+    }
+}
+
+#[test]
 fn tour_visits_every_wire_and_all_answers_agree() {
     let ended = Program::example("tour").arg(sources()).arg("pub").run();
     for wire in WIRES {

@@ -1,6 +1,8 @@
 //! What users hold: `connect`, `serve` and `Server`, over the wires and what waits on them.
 
+mod address;
 mod connect;
+mod dial;
 mod handle;
 mod hosting;
 mod opened;

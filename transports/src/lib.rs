@@ -18,6 +18,8 @@ compile_error!(
     "the wires of farcall need Linux 5.10 or later; farcall-core and farcall-macros build everywhere"
 );
 
+#[cfg(feature = "config")]
+mod config;
 mod face;
 mod query;
 mod registry;

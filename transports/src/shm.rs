@@ -9,7 +9,7 @@ use farcall_core::wire::rendezvous::{Answer, Request, Wish};
 use farcall_core::{Code, Error, Fate, Trust};
 use rustix::rand::{GetRandomFlags, getrandom};
 
-use crate::query::Query;
+use crate::query::{Query, TRUST};
 use crate::rendezvous::{Granted, visit};
 use crate::ring::{Keys, Layout, Side};
 use crate::scheme::Scheme;
@@ -64,10 +64,8 @@ pub(crate) struct Terms {
 
 impl Terms {
     pub(crate) fn of(url: &Url, query: &mut Query) -> Result<Self, Error> {
-        let words =
-            [("trusted", Trust::Trusted), ("same-user", Trust::SameUser), ("hostile", Trust::Hostile)];
         // Of builder and URL the more careful counts, so that a URL from elsewhere cannot loosen what the program says.
-        let trust = query.take_choice("trust", &words)?.max(query.trust()).unwrap_or_default();
+        let trust = query.take_choice("trust", &TRUST)?.max(query.trust()).unwrap_or_default();
         let ring = query.take_bytes("ring", RINGS.0..=RINGS.1)?.unwrap_or(DEFAULT_RING);
         if !ring.is_power_of_two() {
             let (below, above) = (ring.next_power_of_two() / 2, ring.next_power_of_two());

@@ -11,9 +11,12 @@ use farcall_core::limits;
 use farcall_core::proto::{Config, Role, WhenFull};
 use farcall_core::{Error, Trust};
 
-use crate::{Query, Url};
+use crate::Query;
 
-/// What builder or URL has said.
+#[cfg(feature = "config")]
+mod outside;
+
+/// What builder, configuration or URL has said.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Options {
     pub(super) deadline: Option<Duration>,
@@ -43,12 +46,12 @@ impl Options {
     ///
     /// # Errors
     /// `InvalidConfig` for a value that is none or lies outside its range.
-    pub(super) fn for_client(self, url: &Url, query: &mut Query) -> Result<Self, Error> {
+    pub(super) fn for_client(self, query: &mut Query) -> Result<Self, Error> {
         within("deadline", self.deadline, &DEADLINES)?;
         let codec = match query.take_text("codec")? {
             None => None,
             Some(name) => Some(Codec::from_name(&name).ok_or_else(|| {
-                url.refuse(format!(
+                query.refuse(format_args!(
                     "option `codec` does not know `{name}`; it may be left out of this build (features)"
                 ))
             })?),
