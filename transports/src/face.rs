@@ -7,11 +7,12 @@ mod handle;
 mod hosting;
 mod opened;
 mod options;
+mod pool;
 mod server;
 mod threads;
 #[cfg(feature = "tokio")]
 mod tokio;
 
-pub use connect::{Connect, connect};
+pub use connect::{Connect, connect, pool};
 pub use handle::{Join, ServerHandle, Shutdown};
 pub use server::{Server, Starting, serve};

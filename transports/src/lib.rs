@@ -57,7 +57,7 @@ mod tcp;
 #[cfg(feature = "unix")]
 mod unix;
 
-pub use face::{Connect, Join, Server, ServerHandle, Shutdown, Starting, connect, serve};
+pub use face::{Connect, Join, Server, ServerHandle, Shutdown, Starting, connect, pool, serve};
 #[cfg(feature = "pipe")]
 pub use pipe::{PipeEnd, pipe_pair};
 pub use query::Query;

@@ -24,8 +24,7 @@ pub(super) struct Service {
     pub(super) name: String,
     /// Where its table begins.
     pub(super) place: String,
-    /// With the place of each.
-    pub(super) urls: Vec<(String, String)>,
+    pub(super) urls: Urls,
     pub(super) options: Vec<Entry>,
 }
 
@@ -54,6 +53,8 @@ struct Page<'a> {
 }
 
 type Key<'i> = Spanned<std::borrow::Cow<'i, str>>;
+/// URLs, with the place of each.
+type Urls = Vec<(String, String)>;
 type Value<'i> = Spanned<DeValue<'i>>;
 
 impl Page<'_> {
@@ -121,7 +122,7 @@ impl Page<'_> {
     }
 
     /// The keys of a table of options, and the URLs of one that may have them.
-    fn options(&self, table: &DeTable<'_>) -> Result<(Vec<(String, String)>, Vec<Entry>), Error> {
+    fn options(&self, table: &DeTable<'_>) -> Result<(Urls, Vec<Entry>), Error> {
         let (mut urls, mut options) = (Vec::new(), Vec::new());
         for (key, value) in table {
             let name = key.get_ref().as_ref();
@@ -159,7 +160,7 @@ impl Page<'_> {
         Err(self.refuse(&value.span(), format_args!("`{key}` {why}")))
     }
 
-    fn urls(&self, value: &Value<'_>) -> Result<Vec<(String, String)>, Error> {
+    fn urls(&self, value: &Value<'_>) -> Result<Urls, Error> {
         let one = |value: &Value<'_>| match value.get_ref() {
             DeValue::String(text) => Ok((text.clone().into_owned(), self.place(&value.span()))),
             _ => Err(self.refuse(&value.span(), "`url` is a URL in quotation marks, or a list of them")),

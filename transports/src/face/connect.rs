@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use farcall_core::client::Attach;
+use farcall_core::client::{Attach, Connection};
 use farcall_core::codec::Codec;
 use farcall_core::driver::Waiting;
 use farcall_core::proto::WhenFull;
@@ -16,6 +16,7 @@ use farcall_core::{Code, Error, Fate, Service, Trust};
 use super::address::{Address, addresses, find};
 use super::dial::Dial;
 use super::options::Options;
+use super::pool::{self, Choice, Gathering};
 
 /// Connects to `url`. `C` is a generated client, or [`Connection`] to open several services on one connection.
 ///
@@ -33,7 +34,28 @@ use super::options::Options;
 /// # Ok::<(), farcall::Error>(())
 /// ```
 pub fn connect<C: Attach>(url: impl Into<String>) -> Connect<C> {
-    Connect { url: url.into(), options: Options::default(), offers: Vec::new(), client: PhantomData }
+    Connect::to(vec![url.into()], None)
+}
+
+/// Connects to all of these, over any wires, and spreads calls over them: each goes to the less busy of two chosen at
+/// random. A connection that ends is made again, at growing intervals up to 10 s, by a thread of the pool's own; `?restart=`
+/// in its URL says when. It is enough if one of them answers in the beginning; later, calls fail at once while none does.
+///
+/// A call that provably did not run where it was sent is sent to another once, one whose method is `#[idempotent]` twice at
+/// most, if the connection was at fault and within its deadline. `url()`, `peer()` and the like speak of the first.
+///
+/// ```
+/// # use farcall::testkit::calculator::{Calc, CalculatorClient, CalculatorServer};
+/// let one = farcall::serve("mem:doc-pool-1", CalculatorServer::new(Calc)).wait()?;
+/// let other = farcall::serve("mem:doc-pool-2", CalculatorServer::new(Calc)).wait()?;
+/// let calc: CalculatorClient = farcall::pool([one.url(), other.url()]).wait()?;
+/// assert_eq!(calc.add(2, 3).wait()?, 5);
+/// drop(one);
+/// assert_eq!(calc.add(2, 3).wait()?, 5);
+/// # Ok::<(), farcall::Error>(())
+/// ```
+pub fn pool<C: Attach>(urls: impl IntoIterator<Item = impl Into<String>>) -> Connect<C> {
+    Connect::to(urls.into_iter().map(Into::into).collect(), Some(Choice::TwoAtRandom))
 }
 
 /// A connection to be made: see [`connect`].
@@ -58,7 +80,9 @@ pub fn connect<C: Attach>(url: impl Into<String>) -> Connect<C> {
 /// ```
 #[must_use = "nothing is connected before this is awaited or waited for"]
 pub struct Connect<C> {
-    url: String,
+    urls: Vec<String>,
+    /// All of them, instead of the first that answers.
+    pool: Option<Choice>,
     options: Options,
     offers: Vec<Arc<dyn Service>>,
     client: PhantomData<fn() -> C>,
@@ -67,13 +91,17 @@ pub struct Connect<C> {
 impl<C> fmt::Debug for Connect<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connect")
-            .field("url", &self.url)
+            .field("urls", &self.urls)
             .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }
 
 impl<C> Connect<C> {
+    fn to(urls: Vec<String>, pool: Option<Choice>) -> Self {
+        Connect { urls, pool, options: Options::default(), offers: Vec::new(), client: PhantomData }
+    }
+
     /// The deadline of each call, unless handle or call says otherwise. `?deadline=`, 30 s by default, at most 24 h.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.options.deadline = Some(deadline);
@@ -165,10 +193,63 @@ impl<C> Connect<C> {
         self
     }
 
-    /// A dial for each address, in order, every option checked.
-    fn dials(self, addresses: Vec<Address>) -> Result<Vec<Dial>, Error> {
+    /// What to try, in order, every option checked: each is one dial, or several that make a pool.
+    fn attempts(self, addresses: Vec<Address>) -> Result<Vec<Attempt>, Error> {
         let dial = |address| Dial::new(address, self.options, self.offers.clone());
-        addresses.into_iter().map(dial).collect()
+        let dials = addresses.into_iter().map(dial).collect::<Result<Vec<_>, _>>()?;
+        Ok(match self.pool {
+            Some(choice) => {
+                let dials: Vec<_> = dials.into_iter().flat_map(Dial::multiplied).collect();
+                if !(1..=usize::from(pool::MOST)).contains(&dials.len()) {
+                    let text =
+                        format!("a pool has 1 to {} connections; here it has {}", pool::MOST, dials.len());
+                    return Err(Error::config(text));
+                }
+                vec![Attempt::Pool(dials, choice)]
+            }
+            None => dials.into_iter().map(Attempt::of).collect(),
+        })
+    }
+}
+
+/// One thing to try.
+enum Attempt {
+    One(Dial),
+    Pool(Vec<Dial>, Choice),
+}
+
+impl Attempt {
+    fn of(dial: Dial) -> Self {
+        if dial.is_pool() { Attempt::Pool(dial.multiplied(), Choice::LeastBusy) } else { Attempt::One(dial) }
+    }
+
+    fn wait(self) -> Result<Connection, Error> {
+        match self {
+            Attempt::One(dial) => dial.wait(),
+            Attempt::Pool(dials, choice) => Gathering::start(
+                dials,
+                choice,
+                #[cfg(feature = "tokio")]
+                None,
+            )?
+            .wait(),
+        }
+    }
+
+    async fn connect(self) -> Result<Connection, Error> {
+        match self {
+            Attempt::One(dial) => dial.connect().await,
+            Attempt::Pool(dials, choice) => {
+                Gathering::start(
+                    dials,
+                    choice,
+                    #[cfg(feature = "tokio")]
+                    crate::wait::Runtime::current(),
+                )?
+                .gathered()
+                .await
+            }
+        }
     }
 }
 
@@ -201,10 +282,13 @@ impl<C: Attach> Connect<C> {
     /// assert_eq!((error.code(), error.fate()), (Code::Unavailable, Fate::NotSent));
     /// ```
     pub fn wait(self) -> Result<C, Error> {
-        let addresses = addresses(&self.url)?;
+        let mut found = Vec::new();
+        for url in &self.urls {
+            found.extend(addresses(url)?);
+        }
         let mut errors = Vec::new();
-        for dial in self.dials(addresses)? {
-            match dial.wait() {
+        for attempt in self.attempts(found)? {
+            match attempt.wait() {
                 Ok(connection) => return C::attach(connection),
                 Err(error) if goes_on(&error) => errors.push(error),
                 Err(error) => return Err(error),
@@ -234,10 +318,13 @@ impl<C: Attach + Send + 'static> IntoFuture for Connect<C> {
     /// ```
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let addresses = find(&self.url).await?;
+            let mut found = Vec::new();
+            for url in &self.urls {
+                found.extend(find(url).await?);
+            }
             let mut errors = Vec::new();
-            for dial in self.dials(addresses)? {
-                match dial.connect().await {
+            for attempt in self.attempts(found)? {
+                match attempt.connect().await {
                     Ok(connection) => return C::attach(connection),
                     Err(error) if goes_on(&error) => errors.push(error),
                     Err(error) => return Err(error),

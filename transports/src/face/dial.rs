@@ -14,6 +14,7 @@ use farcall_core::{Code, Error, Fate, Gone, Service};
 
 use super::address::Address;
 use super::options::Options;
+use super::pool::Restart;
 use crate::wait::{self, Home, Local, Workers};
 use crate::{Query, Url, registry};
 
@@ -24,6 +25,8 @@ pub(super) struct Dial {
     /// What the program says.
     code: Options,
     offers: Vec<Arc<dyn Service>>,
+    copies: Option<u16>,
+    restart: Option<Restart>,
 }
 
 /// What is settled before the link is made.
@@ -39,8 +42,23 @@ impl Dial {
     /// # Errors
     /// `InvalidConfig` for a wrong option.
     pub(super) fn new(address: Address, code: Options, offers: Vec<Arc<dyn Service>>) -> Result<Self, Error> {
-        address.for_client(code)?;
-        Ok(Dial { address, code, offers })
+        let (Options { copies, restart, .. }, _) = address.for_client(code)?;
+        Ok(Dial { address, code, offers, copies, restart })
+    }
+
+    /// Whether its URL asks for a pool.
+    pub(super) fn is_pool(&self) -> bool {
+        self.copies.is_some() || self.restart.is_some()
+    }
+
+    /// What to do when the connection of a pool ends.
+    pub(super) fn restart(&self) -> Restart {
+        self.restart.unwrap_or_default()
+    }
+
+    /// As often as its URL asks for it.
+    pub(super) fn multiplied(self) -> Vec<Dial> {
+        vec![self.clone(); self.copies.unwrap_or(1).into()]
     }
 
     fn plan(&self, attended: bool) -> Result<(Plan, Query), Error> {

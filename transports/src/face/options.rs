@@ -11,6 +11,7 @@ use farcall_core::limits;
 use farcall_core::proto::{Config, Role, WhenFull};
 use farcall_core::{Error, Trust};
 
+use super::pool::{self, Restart};
 use crate::Query;
 
 #[cfg(feature = "config")]
@@ -27,6 +28,9 @@ pub(super) struct Options {
     pub(super) decode_budget: Option<usize>,
     pub(super) trust: Option<Trust>,
     pub(super) waiting: Option<Waiting>,
+    /// Connections to one URL.
+    pub(super) copies: Option<u16>,
+    pub(super) restart: Option<Restart>,
 }
 
 /// What the window may be.
@@ -58,11 +62,15 @@ impl Options {
         };
         let full = query.take_choice("full", &[("wait", WhenFull::Wait), ("fail", WhenFull::Fail)])?;
         let deadline = query.take_duration("deadline", DEADLINES)?;
+        let copies = query.take_number("n", 1..=pool::MOST)?;
+        let restart = query.take_choice("restart", &Restart::WORDS)?;
         let shared = self.for_server(query)?;
         Ok(Options {
             deadline: deadline.or(self.deadline),
             full: full.or(self.full),
             codec: codec.or(self.codec),
+            copies: copies.or(self.copies),
+            restart: restart.or(self.restart),
             ..shared
         })
     }

@@ -36,6 +36,8 @@ impl Options {
                 self.decode_budget,
                 cap.decode_budget,
             ),
+            copies: self.copies,
+            restart: self.restart,
             // Said aloud, so that the URL is measured by it as well.
             trust: own.trust.or(defaults.trust).max(Some(cap.trust)),
         })

@@ -1,0 +1,5 @@
+//! Pools: calls are spread, what ends is replaced, and every call says what became of it.
+
+mod crew;
+mod spread;
+mod workers;
