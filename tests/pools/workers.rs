@@ -107,7 +107,7 @@ fn a_crash_loop_slows_down() {
     let _watchdog = watch("a_crash_loop_slows_down");
     let scratch = tempfile::tempdir().unwrap();
     let log = scratch.path().join("log");
-    let before = format!("echo x >> {0}; [ "$(wc -l < {0})" = 1 ] || exit 6;", log.display());
+    let before = format!("echo x >> {0}; [ $(wc -l < {0}) = 1 ] || exit 6;", log.display());
     let client: CrewClient = farcall::connect(workers(&before, "n=1")).wait().unwrap();
     client.leave(6).wait().unwrap_err();
     let begun = Instant::now();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::buffers;
 use crate::client::call::State;
@@ -15,8 +15,11 @@ use crate::time::Time;
 /// How often a call is sent again whose method is idempotent.
 const AGAIN_IDEMPOTENT: u8 = 2;
 
-/// How often a call is sent again that provably did not run.
-const AGAIN: u8 = 1;
+/// How often a call is sent again that provably did not run, since its connection was gone: each time one more is out.
+const AGAIN_ELSEWHERE: u8 = 8;
+
+/// How often a call is sent again that the other side had no room for.
+const AGAIN_OVERLOADED: u8 = 1;
 
 /// Bytes of arguments that are kept to be sent again if the method is not idempotent: beyond, a copy costs more than the
 /// rare second attempt is worth.
@@ -46,6 +49,8 @@ pub struct Member {
     calls: AtomicUsize,
     /// The number under which each service is open on the connection.
     objects: Mutex<Vec<(&'static ServiceDescriptor, u32)>>,
+    /// Why it gets no more calls, although its connection may not have ended yet.
+    retired: OnceLock<Error>,
 }
 
 impl fmt::Debug for Member {
@@ -57,7 +62,7 @@ impl fmt::Debug for Member {
 impl Member {
     /// A member that has no calls.
     pub fn new(connection: Connection) -> Self {
-        Member { connection, calls: AtomicUsize::new(0), objects: Mutex::default() }
+        Member { connection, calls: AtomicUsize::new(0), objects: Mutex::default(), retired: OnceLock::new() }
     }
 
     /// Calls of the pool that are in flight here.
@@ -70,9 +75,9 @@ impl Member {
         &self.connection
     }
 
-    /// Why the connection has ended, if it has.
+    /// Why it takes no more calls: its connection has ended, or has failed one in a way that says it will.
     pub fn ended(&self) -> Option<Error> {
-        self.connection.handle().driver.session().ended()
+        self.connection.handle().driver.session().ended().or_else(|| self.retired.get().cloned())
     }
 
     /// What becomes readable when the peer's process ends, where the wire has such a thing.
@@ -195,7 +200,8 @@ impl<T, E> Call<T, E> {
     fn goes_again(&mut self, error: &Error) -> bool {
         let is_idempotent = self.is_idempotent();
         let Some(pooled) = &mut self.pooled else { return false };
-        if matches!(error.code(), Code::PeerGone(_)) {
+        if is_gone(error) {
+            let _ = pooled.lease.0.retired.set(error.clone());
             pooled.pool.notice();
         }
         if !may_go_again(error, is_idempotent, pooled.sent_again) {
@@ -226,16 +232,22 @@ impl<T, E> Call<T, E> {
     }
 }
 
+/// Whether the connection that failed a call so will fail the next ones too.
+fn is_gone(error: &Error) -> bool {
+    matches!(error.code(), Code::PeerGone(_) | Code::Unavailable | Code::Draining)
+}
+
 /// Whether a call that failed so may be sent again: the failure is the connection's, not the call's own, and either the
 /// handler provably did not run or it may run twice.
 fn may_go_again(error: &Error, is_idempotent: bool, sent_again: u8) -> bool {
-    let is_of_connection = matches!(
-        error.code(),
-        Code::PeerGone(_) | Code::Unavailable | Code::Draining | Code::Overloaded | Code::ResourceExhausted
-    );
-    let most = if is_idempotent { AGAIN_IDEMPOTENT } else { AGAIN };
-    let is_safe = error.fate().is_safe_to_retry() || (is_idempotent && error.fate() != Fate::Completed);
-    is_of_connection && is_safe && sent_again < most
+    let is_full = matches!(error.code(), Code::Overloaded | Code::ResourceExhausted);
+    let most = match (error.fate().is_safe_to_retry(), error.fate()) {
+        (true, _) if is_full => AGAIN_OVERLOADED,
+        (true, _) => AGAIN_ELSEWHERE,
+        (false, Fate::Completed) => 0,
+        (false, _) => u8::from(is_idempotent) * AGAIN_IDEMPOTENT,
+    };
+    (is_full || is_gone(error)) && sent_again < most
 }
 
 #[cfg(test)]
@@ -255,8 +267,16 @@ mod tests {
         ] {
             assert_eq!(may_go_again(&gone(fate), false, 0), plain, "{fate:?}");
             assert_eq!(may_go_again(&gone(fate), true, 0), idempotent, "{fate:?}");
-            assert!(!may_go_again(&gone(fate), false, AGAIN) && !may_go_again(&gone(fate), true, 2));
+            assert!(!may_go_again(&gone(fate), true, AGAIN_ELSEWHERE), "{fate:?}");
         }
+    }
+
+    #[test]
+    fn what_may_run_twice_is_sent_three_times_at_most() {
+        let unknown = Error::new(Code::PeerGone(Gone::Hup), Fate::Unknown, "gone");
+        assert!(may_go_again(&unknown, true, 1) && !may_go_again(&unknown, true, 2));
+        let full = Error::new(Code::Overloaded, Fate::NotSent, "full");
+        assert!(may_go_again(&full, false, 0) && !may_go_again(&full, false, 1));
     }
 
     #[test]

@@ -41,8 +41,8 @@ pub fn connect<C: Attach>(url: impl Into<String>) -> Connect<C> {
 /// random. A connection that ends is made again, at growing intervals up to 10 s, by a thread of the pool's own; `?restart=`
 /// in its URL says when. It is enough if one of them answers in the beginning; later, calls fail at once while none does.
 ///
-/// A call that provably did not run where it was sent is sent to another once, one whose method is `#[idempotent]` twice at
-/// most, if the connection was at fault and within its deadline. `url()`, `peer()` and the like speak of the first.
+/// A call that provably did not run where it was sent goes to another, within its deadline; one that may have run is sent
+/// again, twice at most, only if its method is `#[idempotent]`. Only failures of the connection count, not the call's own. `url()`, `peer()` and the like speak of the first.
 ///
 /// ```
 /// # use farcall::testkit::calculator::{Calc, CalculatorClient, CalculatorServer};

@@ -96,8 +96,13 @@ impl Shared {
 
     /// Why no connection takes a call.
     fn gone(&self) -> Error {
+        // The keeper may not have seen yet what has ended just now.
+        let ended = self.live().iter().find_map(|member| member.ended());
         let state = self.state();
-        let last = state.last.as_ref().map_or("it was closed".to_owned(), Error::to_string);
+        let last = match ended.as_ref().or(state.last.as_ref()).filter(|_| !state.closed) {
+            Some(error) => error.to_string(),
+            None => "this side closed it".to_owned(),
+        };
         Error::new(Code::Unavailable, Fate::NotSent, format!("no connection of the pool is there: {last}"))
     }
 }
@@ -109,7 +114,9 @@ impl Pool for Crew {
             self.notice();
             live.iter().filter(|member| member.ended().is_none()).min_by_key(|member| member.calls())
         });
-        chosen.cloned().ok_or_else(|| self.0.gone())
+        let chosen = chosen.cloned();
+        drop(live);
+        chosen.ok_or_else(|| self.0.gone())
     }
 
     fn notice(&self) {

@@ -145,8 +145,8 @@ impl Keeper {
 impl Place {
     /// The connection has ended, or could not be made: what next.
     fn lost(&mut self, shared: &Shared, error: Error, lived: Duration) {
-        // Closed in order by the other side: a program that has ended with status 0.
-        let is_in_order = matches!(error.code(), Code::PeerGone(Gone::Hup));
+        // Closed in order by the other side: a program that has ended with status 0, a server that was shut down.
+        let is_in_order = matches!(error.code(), Code::PeerGone(Gone::Hup) | Code::Draining);
         let again = match self.dial.restart() {
             Restart::Always => error.code() != Code::InvalidConfig,
             Restart::OnFailure => !is_in_order && error.code() != Code::InvalidConfig,
