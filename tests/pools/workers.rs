@@ -70,7 +70,8 @@ fn when_all_workers_are_gone_calls_fail_at_once_with_the_last_status() {
     let _watchdog = watch("when_all_workers_are_gone_calls_fail_at_once_with_the_last_status");
     let client = connect("n=2&restart=never");
     for status in [4, 5] {
-        assert!(client.leave(status).wait().unwrap_err().to_string().contains(&format!("status: {status}")));
+        let error = client.leave(status).wait().unwrap_err();
+        assert!(error.to_string().contains(&format!("exit status: {status}")), "{error}");
     }
     let begun = Instant::now();
     let error = client.pid().deadline(Duration::from_secs(20)).wait().unwrap_err();

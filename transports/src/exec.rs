@@ -117,9 +117,14 @@ impl ChildStream {
     }
 
     fn explain(&mut self, kind: ErrorKind) -> Option<io::Error> {
+        self.failure().map(|how| io::Error::new(kind, how))
+    }
+
+    /// How the child ended, if that was not in order.
+    fn failure(&mut self) -> Option<String> {
         let status = self.exit_status().filter(|status| !status.success())?;
         let program = self.pipes().peer.address.clone().unwrap_or_default();
-        Some(io::Error::new(kind, format!("the program {program} ended: {status}")))
+        Some(format!("the program {program} ended: {status}"))
     }
 }
 
@@ -146,6 +151,10 @@ impl ByteStream for ChildStream {
 
     fn life(&self) -> Option<Arc<OwnedFd>> {
         self.pipes().life()
+    }
+
+    fn exit(&mut self) -> Option<String> {
+        self.failure()
     }
 
     fn peer(&self) -> Peer {

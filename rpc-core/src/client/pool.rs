@@ -86,9 +86,9 @@ impl Member {
         self.connection.handle().driver.interest()?.life
     }
 
-    /// Looks whether there are news of the peer, although nobody waits for a call.
-    pub fn touch(&self) {
-        self.connection.handle().driver.touch();
+    /// The peer's process has ended: what it had sent still counts, then the connection ends.
+    pub fn mourn(&self) {
+        self.connection.handle().driver.peer_exited();
     }
 
     fn object(&self, descriptor: &'static ServiceDescriptor) -> Result<u32, Error> {

@@ -133,7 +133,7 @@ impl Keeper {
         let dead = self.shared.bell.sleep(&lives, dues.min());
         let mut lingers = false;
         for at in dead {
-            members[at].touch();
+            members[at].mourn();
             lingers |= members[at].ended().is_none();
         }
         if lingers {
