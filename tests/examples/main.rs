@@ -83,9 +83,11 @@ fn configured_moves_over_three_wires_by_its_file() {
 }
 
 #[test]
-fn configured_has_under_a_hundred_lines() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/configured.rs");
-    assert!(std::fs::read_to_string(source).unwrap().lines().count() < 100);
+fn small_examples_have_under_a_hundred_lines() {
+    for name in ["configured", "parallel_sum"] {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/{name}.rs"));
+        assert!(std::fs::read_to_string(source).unwrap().lines().count() < 100, "{name}");
+    }
 }
 
 #[test]
@@ -100,6 +102,17 @@ fn a_server_whose_file_is_wrong_says_file_line_and_remedy() {
         assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
         assert_eq!(ended.code, Some(1));
     }
+}
+
+#[test]
+fn parallel_sum_is_the_same_however_it_is_shared() {
+    let ended = Program::example("parallel_sum").run();
+    let lines: Vec<_> = ended.stdout.lines().collect();
+    assert_eq!(lines.len(), 3, "{}{}", ended.stdout, ended.stderr);
+    assert_eq!(lines[0], "two children: 50000005000000");
+    assert!(lines[1].ends_with("× as fast as one"), "{}", lines[1]);
+    assert_eq!(lines[2], "one worker over each of 3 wires: 50000005000000");
+    assert_eq!(ended.code, Some(0));
 }
 
 #[test]

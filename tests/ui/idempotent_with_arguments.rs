@@ -1,25 +1,9 @@
-//! A method that may be sent again.
+//! `#[idempotent]` with arguments.
 
 #[farcall::service]
 pub trait Service {
-    #[idempotent]
+    #[idempotent(always)]
     async fn look(&self) -> i64;
-    async fn sound(&self) -> i64;
-}
-
-struct Here;
-
-impl Service for Here {
-    async fn look(&self) -> i64 {
-        1
-    }
-    async fn sound(&self) -> i64 {
-        1
-    }
-}
-
-fn call(client: &ServiceClient) -> farcall::Call<i64> {
-    client.sound()
 }
 
 fn main() {}

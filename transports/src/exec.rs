@@ -21,9 +21,9 @@ use crate::url::Url;
 
 mod reaper;
 
-/// At its end a child closes its pipes and becomes a zombie within microseconds. This is how long the last read of a link
-/// waits for the second, so that it can tell how the child ended.
-const EXIT_AFTER_EOF: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+/// At its end a child closes its pipes and becomes a zombie within microseconds, if nobody takes the processor from it in
+/// between. This is how long the last read of a link waits for the second, so that it can tell how the child ended.
+const EXIT_AFTER_EOF: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 pub(crate) struct Exec;
 
