@@ -1,6 +1,5 @@
 //! A service whose workers can be told to die, and this program as its worker.
 
-use std::path::Path;
 use std::time::Duration;
 
 use farcall::testkit::Watchdog;
@@ -56,20 +55,33 @@ fn worker() {
     }
 }
 
+/// By this variable a process is told to which URL it connects.
+pub(crate) const STARTER: &str = "FARCALL_POOL_STARTER";
+
+/// What a process runs that starts a child and is to be killed.
+#[test]
+fn starter() {
+    if let Ok(url) = std::env::var(STARTER) {
+        let _client = farcall::connect::<CrewClient>(url).wait();
+    }
+}
+
 /// The URL of a worker: this program again. A test program prints before a test begins, so the shell keeps the standard
 /// output aside. `before` is run first, by the shell.
 pub(crate) fn workers(before: &str, options: &str) -> String {
-    let program = std::env::current_exe().unwrap();
-    let script =
-        format!("{before} export {WORKER}=1; exec \"$0\" --exact crew::worker --nocapture 3>&1 1>/dev/null");
-    shell(&script, &program, options)
+    shell(&format!("{before} exec {}", run()), options)
 }
 
-/// The URL of a shell that runs `script` with `program` as its `$0`.
-pub(crate) fn shell(script: &str, program: &Path, options: &str) -> String {
+/// What a shell runs to become a worker.
+pub(crate) fn run() -> String {
+    format!("env {WORKER}=1 \"$0\" --exact crew::worker --nocapture 3>&1 1>/dev/null")
+}
+
+/// The URL of a shell that runs `script`, with this program as its `$0`.
+pub(crate) fn shell(script: &str, options: &str) -> String {
+    let program = std::env::current_exe().unwrap().display().to_string();
     let encoded = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
-    let program = encoded(&program.display().to_string());
-    format!("exec:/bin/sh?arg=-c&arg={}&arg={program}&{options}", encoded(script))
+    format!("exec:/bin/sh?arg=-c&arg={}&arg={}&{options}", encoded(script), encoded(&program))
 }
 
 pub(crate) fn connect(options: &str) -> CrewClient {

@@ -97,7 +97,7 @@ fn a_worker_that_ends_in_order_is_replaced_only_if_always() {
 #[test]
 fn workers_that_never_serve_are_an_error_of_connect() {
     let _watchdog = watch("workers_that_never_serve_are_an_error_of_connect");
-    let url = shell("exit 3", "sh".as_ref(), "n=2");
+    let url = shell("exit 3", "n=2");
     let error = farcall::connect::<CrewClient>(url).wait().unwrap_err();
     assert!(error.to_string().contains("exit status: 3"), "{error}");
     assert_eq!(error.fate(), Fate::NotSent);

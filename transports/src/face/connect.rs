@@ -214,13 +214,17 @@ impl<C> Connect<C> {
 
 /// One thing to try.
 enum Attempt {
-    One(Dial),
+    One(Box<Dial>),
     Pool(Vec<Dial>, Choice),
 }
 
 impl Attempt {
     fn of(dial: Dial) -> Self {
-        if dial.is_pool() { Attempt::Pool(dial.multiplied(), Choice::LeastBusy) } else { Attempt::One(dial) }
+        if dial.is_pool() {
+            Attempt::Pool(dial.multiplied(), Choice::LeastBusy)
+        } else {
+            Attempt::One(Box::new(dial))
+        }
     }
 
     fn wait(self) -> Result<Connection, Error> {
