@@ -9,7 +9,7 @@ use slab::Slab;
 use crate::driver::ending::gone;
 use crate::driver::polite::Glance;
 use crate::driver::{Driver, Patience, Receive, Wants};
-use crate::error::Gone;
+use crate::error::{Error, Gone};
 use crate::session::Expected;
 use crate::time::Time;
 
@@ -109,7 +109,13 @@ impl Driver {
     pub fn peer_exited(self: &Arc<Self>) {
         self.turn(Receive::ToTheEnd, false);
         if !self.look(|turn| turn.is_parting()) {
-            self.end(&gone(Gone::Exited));
+            // The other end of its pipe may still be open elsewhere, in a child that somebody is starting: no end of file.
+            let how = self.look(|turn| turn.link.as_mut().and_then(|link| link.exit()));
+            let error = gone(Gone::Exited);
+            self.end(&how.map_or_else(
+                || error.clone(),
+                |how| Error::new(error.code(), error.fate(), format!("{}: {how}", self.url)),
+            ));
         }
     }
 }
