@@ -21,6 +21,8 @@ compile_error!(
     "the wires of farcall need Linux 5.10 or later; farcall-core and farcall-macros build everywhere"
 );
 
+#[cfg(feature = "config")]
+mod config;
 mod face;
 mod query;
 mod registry;
@@ -68,7 +70,7 @@ mod tcp;
 #[cfg(feature = "unix")]
 mod unix;
 
-pub use face::{Connect, Join, Server, ServerHandle, Shutdown, Starting, connect, serve};
+pub use face::{Connect, Join, Server, ServerHandle, Shutdown, Starting, connect, pool, serve};
 #[cfg(feature = "pipe")]
 pub use pipe::{PipeEnd, pipe_pair};
 pub use query::Query;
