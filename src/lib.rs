@@ -79,7 +79,7 @@ pub use farcall_core::{
 ///
 #[cfg(feature = "macros")]
 pub use farcall_macros::service;
-pub use farcall_transports::{Connect, Join, Server, ServerHandle, Shutdown, Starting, connect, serve};
+pub use farcall_transports::{Connect, Join, Server, ServerHandle, Shutdown, Starting, connect, pool, serve};
 #[cfg(feature = "pipe")]
 pub use farcall_transports::{PipeEnd, pipe_pair};
 

@@ -63,6 +63,16 @@ words! {
         Unix = "unix",
         /// TCP over loopback, without delay.
         Tcp = "tcp",
+        /// Shared memory of POSIX.
+        Posix = "posix",
+        /// Shared memory of System V.
+        SystemV = "sysv",
+        /// A mapped file.
+        Mmap = "mmap",
+        /// A pair of message queues.
+        Mq = "mq",
+        /// A pair of named pipes.
+        Fifo = "fifo",
     }
 }
 
@@ -117,6 +127,8 @@ words! {
         Idle = "idle",
         /// Null calls on one connection of many.
         Many = "many",
+        /// Null calls through a pool, beside the same without.
+        Pool = "pool",
     }
 }
 
@@ -138,7 +150,7 @@ pub(crate) struct Case {
 impl Op {
     /// Whether the case asks another question than how fast one connection is; then no limit stands beside it.
     pub(crate) const fn is_special(self) -> bool {
-        matches!(self, Self::Polite | Self::Idle | Self::Many)
+        matches!(self, Self::Polite | Self::Idle | Self::Many | Self::Pool)
     }
 }
 

@@ -74,7 +74,7 @@ pub const EXACT: Duration = Duration::from_secs(1);
 pub const PAUSE: Duration = Duration::from_micros(1);
 
 /// A task that is polled again so soon was the only one ready: a runtime needs a part of this for itself.
-pub const AT_ONCE: Duration = Duration::from_nanos(1_200);
+pub const AT_ONCE: Duration = Duration::from_nanos(1_000);
 
 /// How long a polite wait looks again before it sleeps: about what sleep and wake-up cost.
 pub const LOOK_AGAIN: Duration = Duration::from_micros(20);

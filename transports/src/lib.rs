@@ -6,7 +6,10 @@
 //! | `unix:/path`, `unix:@name` | `unix` | a Unix stream socket | end of file, and the pidfd of whoever spoke first |
 //! | `shm:NAME`, `shm:/path` | `shm` | two rings in shared memory | its socket's end, and the pidfd of whoever spoke first |
 //! | `local:NAME`, `local:/path` | `local` | as `shm:` where both sides can, else as `unix:` | the same |
+//! | `mmap:/path` | `mmap` | the same rings in a mapped file | the same |
+//! | `mq:NAME`, `mq:/path` | `mq` | a pair of POSIX message queues | the same |
 //! | `tcp://host:port` | `tcp` | TCP | end of file, reset, keepalive; else only pings |
+//! | `fifo:/path` | `fifo` | two named pipes, in chunks with a check sum | end of file only |
 //! | `fd:R,W` (of [`pipe_pair`] or inherited) | `pipe` | two pipes, or one socket | end of file only |
 //! | `exec:PROGRAM?arg=…` | `exec` | a child's stdin and stdout | end of file, and the child's pidfd |
 //! | `stdio:` | `stdio` | this process's stdin and stdout | end of file, and the parent's pidfd if it used `exec:` |
@@ -18,6 +21,8 @@ compile_error!(
     "the wires of farcall need Linux 5.10 or later; farcall-core and farcall-macros build everywhere"
 );
 
+#[cfg(feature = "config")]
+mod config;
 mod face;
 mod query;
 mod registry;
@@ -32,12 +37,22 @@ mod arrivals;
 mod duct;
 #[cfg(feature = "pipe")]
 mod exec;
+#[cfg(feature = "fifo")]
+mod fifo;
 #[cfg(feature = "shm")]
 mod local;
+#[cfg(feature = "shm")]
+mod mark;
 #[cfg(feature = "mem")]
 mod mem;
+#[cfg(feature = "shm")]
+mod mmap;
+#[cfg(feature = "mq")]
+mod mq;
 #[cfg(feature = "pipe")]
 mod pipe;
+#[cfg(feature = "mq")]
+mod queue;
 #[cfg(any(feature = "unix", feature = "tcp", feature = "pipe"))]
 mod refusal;
 #[cfg(feature = "shm")]
@@ -55,7 +70,7 @@ mod tcp;
 #[cfg(feature = "unix")]
 mod unix;
 
-pub use face::{Connect, Join, Server, ServerHandle, Shutdown, Starting, connect, serve};
+pub use face::{Connect, Join, Server, ServerHandle, Shutdown, Starting, connect, pool, serve};
 #[cfg(feature = "pipe")]
 pub use pipe::{PipeEnd, pipe_pair};
 pub use query::Query;

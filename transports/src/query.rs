@@ -8,6 +8,11 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use farcall_core::{Error, Trust};
 
+/// The words of the option `trust`.
+#[cfg(any(feature = "shm", feature = "config"))]
+pub(crate) const TRUST: [(&str, Trust); 3] =
+    [("trusted", Trust::Trusted), ("same-user", Trust::SameUser), ("hostile", Trust::Hostile)];
+
 /// The options that have not been taken yet.
 ///
 /// Whoever owns an option takes it with the method of its type, whether or not it was given; at the end
@@ -167,10 +172,11 @@ impl Query {
         self.trust = trust;
     }
 
-    /// What the builder says of the other side.
-    #[cfg(feature = "shm")]
-    pub(crate) fn trust(&self) -> Option<Trust> {
-        self.trust
+    /// What is believed of the other side: of builder and URL the more careful counts, so that a URL from elsewhere cannot
+    /// loosen what the program says.
+    #[cfg(any(feature = "shm", feature = "fifo"))]
+    pub(crate) fn take_trust(&mut self) -> Result<Trust, Error> {
+        Ok(self.take_choice("trust", &TRUST)?.max(self.trust).unwrap_or_default())
     }
 
     /// Checks that every option that was given has been taken.
@@ -217,7 +223,8 @@ impl Query {
         }
     }
 
-    fn refuse(&self, why: String) -> Error {
+    /// An error that names where the options stand.
+    pub(crate) fn refuse(&self, why: impl Display) -> Error {
         Error::config(format!("{}: {why}", self.url))
     }
 }

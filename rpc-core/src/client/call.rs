@@ -6,6 +6,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use crate::buffers;
+use crate::client::pool::Pooled;
 use crate::client::{ClientCore, Reply};
 use crate::codec::Encodings;
 use crate::context;
@@ -45,13 +46,15 @@ use crate::session::{CallParts, Settled, Started};
 /// ```
 #[must_use = "a call does nothing until it is awaited, waited for, submitted or detached"]
 pub struct Call<T, E = Error> {
-    core: ClientCore,
-    method: u16,
-    deadline: Duration,
+    pub(super) core: ClientCore,
+    pub(super) method: u16,
+    pub(super) deadline: Duration,
     decode: fn(Reply<'_>) -> Result<T, E>,
     pub(super) state: State,
     /// What is left of it while the call is polled and looks for its verdict itself.
     pub(super) patience: Option<Patience>,
+    /// What a call of a pool needs to be sent again.
+    pub(super) pooled: Option<Box<Pooled>>,
 }
 
 #[derive(Debug)]
@@ -82,6 +85,7 @@ pub fn call<T, E, A: Encodings>(
         decode,
         state,
         patience: None,
+        pooled: None,
     }
 }
 
@@ -121,8 +125,18 @@ impl<T, E> Call<T, E> {
         &self.core.connection.handle().driver
     }
 
-    /// Starts the call unless it has been started.
+    /// Starts the call unless it has been started; a call of a pool, where it can be started.
     pub(super) fn start(&mut self, waker: Option<&Waker>) -> Option<Started> {
+        self.choose();
+        let mut started = self.start_here(waker);
+        while started.is_none() && self.starts_again() {
+            started = self.start_here(waker);
+        }
+        started
+    }
+
+    /// Starts the call on its connection unless it has been started.
+    fn start_here(&mut self, waker: Option<&Waker>) -> Option<Started> {
         let body = match std::mem::replace(&mut self.state, State::Done) {
             State::Encoded(body) => body,
             other => {
@@ -137,8 +151,9 @@ impl<T, E> Call<T, E> {
         let now = if exact { driver.host().now() } else { driver.host().lately() };
         let own = now + deadline;
         let deadline = inherited.map_or(own, |inherited| inherited.min(own));
-        let parts =
-            |body| CallParts { object: self.core.object, method: self.method, body, now, deadline, cause };
+        let (object, method) = (self.core.object, self.method);
+        let looks = driver.is_polite();
+        let parts = |body| CallParts { object, method, body, now, deadline, cause, looks };
         let mut started = driver.session().start(parts(body), waker.cloned());
         // Credit may have come back that nobody has read, and who fails at once never reads.
         if let Err((error, body)) = &mut started
@@ -206,12 +221,25 @@ impl<T, E: From<Error>> Call<T, E> {
     /// # Ok::<(), farcall::Error>(())
     /// ```
     pub fn wait(mut self) -> Result<T, E> {
+        loop {
+            if let Some(result) = self.wait_here() {
+                return result;
+            }
+        }
+    }
+
+    /// Waits on the call's connection. `None`: it is ready to be started elsewhere.
+    fn wait_here(&mut self) -> Option<Result<T, E>> {
+        self.choose();
         let driver = Arc::clone(self.driver());
         let mut result = None;
         let blocked = driver.host().block(&mut || {
             let polite = driver.is_polite();
-            let started =
-                if polite { self.start(None) } else { with_thread_waker(|waker| self.start(Some(waker))) };
+            let started = if polite {
+                self.start_here(None)
+            } else {
+                with_thread_waker(|waker| self.start_here(Some(waker)))
+            };
             match started {
                 Some(started) if polite => driver.flush_awake(started.at),
                 Some(started) => driver.flush_at(started.at),
@@ -223,9 +251,9 @@ impl<T, E: From<Error>> Call<T, E> {
                         .wait_politely(token, started.map(|started| started.alone))
                         .unwrap_or_else(|| driver.wait(token, started.is_some() && !polite));
                     self.state = State::Done;
-                    self.finish(settled)
+                    (!self.ends_again(&settled)).then(|| self.finish(settled))
                 }
-                _ => self.refused(),
+                _ => (!self.starts_again()).then(|| self.refused()),
             });
         });
         match (result, blocked) {
@@ -233,9 +261,11 @@ impl<T, E: From<Error>> Call<T, E> {
             (None, Err(error)) => {
                 let fate =
                     if matches!(self.state, State::Started(_)) { Fate::Unknown } else { Fate::NotSent };
-                Err(self.explain(error.with_fate(fate)).into())
+                Some(Err(self.explain(error.with_fate(fate)).into()))
             }
-            (None, Ok(())) => Err(Error::new(Code::Internal, Fate::Unknown, "the host did not wait").into()),
+            (None, Ok(())) => {
+                Some(Err(Error::new(Code::Internal, Fate::Unknown, "the host did not wait").into()))
+            }
         }
     }
 
@@ -287,6 +317,9 @@ impl<T, E: From<Error>> Call<T, E> {
             driver.session().try_take(token)
         })?;
         self.state = State::Done;
+        if self.ends_again(&settled) {
+            return self.try_take();
+        }
         Some(self.finish(settled))
     }
 
