@@ -17,8 +17,10 @@ pub const GRANT_SIZE: usize = 64;
 
 /// What is believed of the process at the other end, from the least to the most careful.
 ///
-/// At every level a peer can neither corrupt this process nor make it panic, hang or use memory without bound. What the
-/// level changes is by what the two wake each other, and what a dead peer's memory proves.
+/// At every level a peer can neither corrupt this process nor make it panic or use memory without bound, and one that is
+/// silent, slow, faulty or dead does not make it hang. What the level changes is by what the two wake each other, and what
+/// a dead peer's memory proves. Below [`Hostile`](Trust::Hostile) they share eventfds: a peer that means harm can fill one,
+/// make it block, and so stop the thread that rings it.
 ///
 /// ```
 /// use farcall_core::Trust;
