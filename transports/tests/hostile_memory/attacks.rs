@@ -5,3 +5,4 @@ pub(crate) mod bells;
 pub(crate) mod grants;
 pub(crate) mod messages;
 pub(crate) mod records;
+pub(crate) mod strangers;

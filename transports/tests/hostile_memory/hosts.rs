@@ -61,7 +61,7 @@ fn lure(siege: &Siege, trap: &Trap, round: u64, chance: &mut Chance) {
     let path = siege.directory().join("trap");
     let _ = std::fs::remove_file(&path);
     let listener = UnixListener::bind(&path).expect("the path is free");
-    let trust = if round / 2 % 2 == 0 { "same-user" } else { "hostile" };
+    let trust = if (round / 2).is_multiple_of(2) { "same-user" } else { "hostile" };
     let url = format!("shm:{}?trust={trust}&ring=128KiB&max_message=1MiB", path.display());
     let bytes = chance.pick(trap.bytes);
     let coming = match round % 2 {

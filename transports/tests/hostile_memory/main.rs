@@ -36,7 +36,7 @@ fn frames_that_lie_end_their_connection_only() {
 
 #[test]
 fn strangers_are_told_what_is_wrong_and_shown_out() {
-    visitors::carry_out_by_strangers(attacks::messages::STRANGERS);
+    visitors::carry_out_by_strangers(attacks::strangers::ATTACKS);
 }
 
 #[test]

@@ -98,7 +98,6 @@ impl Siege {
     /// Carries an attack out so often, and looks after the victim. `act` gets the round and its chance.
     pub(crate) fn suffer(&mut self, name: &str, rounds: u64, mut act: impl FnMut(&Siege, u64, &mut Chance)) {
         let seed = name.bytes().fold(0, |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
-        let started = Instant::now();
         // What is used at first, such as the threads' own memory, is no matter of the attack.
         act(self, 0, &mut Chance::new(seed));
         let (before, calls) = (self.settled(None), self.calls.load(Ordering::Relaxed));
@@ -108,7 +107,6 @@ impl Siege {
             act(self, round, &mut Chance::new(seed ^ round << 32));
         }
         let _scene = Scene { name, round: rounds };
-        println!("{name}: {:?}", started.elapsed());
         let after = self.settled(Some(before));
         let grown = after.peak.saturating_sub(before.memory);
         assert!(grown <= MEMORY, "the victim took {grown} KiB: {before:?}, {after:?}");

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use farcall::{Connection, Error};
+use farcall::{Call, Code, Connection, Error};
 
 /// The test of this binary that the process stands in.
 const STAGE: &str = "plays_the_victim_when_asked";
@@ -51,8 +51,16 @@ trait Trap {
     async fn weigh(&self, bytes: Vec<u8>) -> Vec<u8>;
 }
 
+/// A connection whose end will be asked for.
+struct Marked {
+    connection: Connection,
+    trap: Option<TrapClient>,
+    /// Ends with it.
+    call: Option<Call<Vec<u8>>>,
+}
+
 #[derive(Default)]
-struct Marks(Mutex<HashMap<u64, Connection>>);
+struct Marks(Mutex<HashMap<u64, Marked>>);
 
 impl Victim for Marks {
     async fn add(&self, a: u64, b: u64) -> u64 {
@@ -61,7 +69,7 @@ impl Victim for Marks {
 
     async fn mark(&self, number: u64) {
         let connection = farcall::context().connection().expect("a handler has a connection");
-        self.0.lock().expect("nobody panics").insert(number, connection);
+        self.0.lock().expect("nobody panics").insert(number, Marked { connection, trap: None, call: None });
     }
 
     async fn blob(&self, bytes: usize) -> Vec<u8> {
@@ -74,9 +82,24 @@ impl Victim for Marks {
 
     async fn end_of(&self, number: u64) -> Option<String> {
         let mut marks = self.0.lock().expect("nobody panics");
-        let connection = marks.get(&number)?;
-        // A connection that lives lets a service be opened on it.
-        let error = connection.open::<TrapClient>().err()?;
+        let marked = marks.get_mut(&number)?;
+        let trap = match &marked.trap {
+            Some(trap) => trap,
+            None => match marked.connection.open() {
+                Ok(trap) => marked.trap.insert(trap),
+                Err(error) => {
+                    marks.remove(&number);
+                    return Some(told(&error));
+                }
+            },
+        };
+        let call = marked.call.get_or_insert_with(|| trap.weigh(Vec::new()).submit());
+        let error = call.try_take()?.err()?;
+        if error.code() == Code::Draining {
+            // It takes no calls, and has not ended.
+            marked.call = None;
+            return None;
+        }
         marks.remove(&number);
         Some(told(&error))
     }

@@ -40,7 +40,7 @@ pub(crate) fn carry_out(attacks: &[Attack]) {
 /// Which server is attacked in this round, and what is believed.
 pub(crate) fn circumstances(round: u64) -> (usize, u8) {
     let host = (round % 2) as usize;
-    (host, if round / 2 % 2 == 0 { SAME_USER } else { HOSTILE })
+    (host, if (round / 2).is_multiple_of(2) { SAME_USER } else { HOSTILE })
 }
 
 fn strike(siege: &Siege, attack: &Attack, round: u64, chance: &mut Chance) {

@@ -80,11 +80,24 @@ pub(crate) const ATTACKS: &[Attack] = &[
         }
         end.region.store(end.mine().sleep, 0);
     }),
+    attack("its own bell is full and made to block", Lives, |end, chance| {
+        unblock(end);
+        // Of an eventfd that both share this would hold the victim up: that is what the hostile trust is for.
+        if end.terms.bells.is_none() && chance.hits(1, 4) {
+            for sleep in 0..300 {
+                end.region.store(end.mine().sleep, sleep * 2 + 1);
+                assert!(end.is_served());
+            }
+            end.region.store(end.mine().sleep, chance.number() as u32 & !1);
+        }
+    }),
     attack("the victim's rings are read away", Lives, |end, _| {
         let Some(bells) = &end.terms.bells else { return };
         let stolen = end.their_bell(bells).try_clone().expect("a descriptor");
         while_doing(
-            move || drop(rustix::io::read(&stolen, &mut [0; 8])),
+            move || {
+                let _ = rustix::io::read(&stolen, &mut [0; 8]);
+            },
             || {
                 for _ in 0..20 {
                     let number = end.number();

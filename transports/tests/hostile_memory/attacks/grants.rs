@@ -122,6 +122,23 @@ pub(crate) const TRAPS: &[Trap] = &[
         }),
     ),
     trap(
+        "memory that whoever has it can cut short",
+        &["can cut it short"],
+        Grant(|grant, chance| {
+            grant.set(10, &[chance.pick(&[2, 4])]);
+            grant.descriptors[0] = tempfile::tempfile().expect("a file").into();
+        }),
+    ),
+    trap(
+        "a segment that is none, or not for this",
+        &["there is no such segment", "descriptors came with it where"],
+        Grant(|grant, chance| {
+            grant.set(10, &[3]);
+            grant.set(60, &(chance.number() as u32).to_le_bytes());
+            grant.descriptors.remove(0);
+        }),
+    ),
+    trap(
         "a stream where memory was asked for",
         &["grants no memory"],
         Grant(|grant, _| {

@@ -1,13 +1,9 @@
 //! Frames in records that are in order, and what they say is not.
 
-use farcall_core::testkit::Chance;
-
-use crate::end::End;
 use crate::frames::{
-    self, ABORT, ADD, BLOB, CALL, CANCEL, CANCELLED, CLOSE, CONTINUED, DONE, DRAIN, ERROR, HANG, MORE, OPEN,
+    self, ABORT, ADD, BLOB, CALL, CANCEL, CANCELLED, CLOSE, CONTINUED, DONE, DRAIN, ERROR, HANG, MORE,
     OPENED, PING, REPLY,
 };
-use crate::siege::LEFT;
 use crate::victim::MESSAGE;
 use crate::visitors::Outcome::{Either, Ends, Lives};
 use crate::visitors::{Attack, attack};
@@ -187,39 +183,4 @@ pub(crate) const ATTACKS: &[Attack] = &[
 ];
 
 /// What the protocol says of a breach, or the peer's own goodbye.
-const PROTOCOL: &[&str] = &["the peer broke the protocol", "Internal"];
-
-/// Before the hello: who attacks is not known yet, and the victim's goodbye is all that is heard.
-pub(crate) const STRANGERS: &[Attack] = &[
-    attack("the first frame is no hello", Ends(&["the first frame is not a hello"]), |end, chance| {
-        end.say(&frames::bare(chance.pick(&[CALL, OPEN, PING, CANCEL, 200]), 1));
-    }),
-    attack("a version that nobody speaks", Ends(&["the peer speaks versions"]), |end, chance| {
-        let (low, high) = chance.pick(&[(2, 3), (0, 0), (u16::MAX, u16::MAX)]);
-        end.say(&frames::hello_of(low, high, "bincode"));
-    }),
-    attack("a codec that nobody has", Either(&[]), |end, chance| {
-        end.push(&frames::hello_of(1, 1, chance.pick(&["", "rot13", "bincode2", "\u{0}\n\u{1b}[2J"])));
-        end.push(&frames::open(1));
-        let verdict = end.call(ADD, &[1, 2]).expect("each call is refused");
-        assert!(
-            verdict.kind() == ERROR && verdict.text().contains("does not know the codec"),
-            "{}",
-            verdict.text()
-        );
-    }),
-    attack("a hello with flipped bits", Either(PROTOCOL), |end, chance| {
-        let mut hello = frames::hello();
-        let bit = chance.below(hello.len() * 8);
-        hello[bit / 8] ^= 1 << (bit % 8);
-        end.say(&hello);
-    }),
-    attack("a hello that is cut", Ends(&["a field is cut off", "magic bytes"]), |end, chance| {
-        let hello = frames::hello();
-        end.say(&hello[..16 + chance.below(hello.len() - 16)]);
-    }),
-    attack("a goodbye before the hello", Ends(&LEFT), |end, _| {
-        end.say(&frames::frame(CLOSE, 0, 0, 0, 0, &[1, 0, 1, 0, 0, 0, 0, 0, 0]));
-    }),
-    attack("nothing at all, and gone", Either(&[]), |_: &mut End, _: &mut Chance| {}),
-];
+pub(crate) const PROTOCOL: &[&str] = &["the peer broke the protocol", "Internal"];
