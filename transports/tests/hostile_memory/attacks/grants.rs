@@ -189,7 +189,16 @@ pub(crate) const TRAPS: &[Trap] = &[
     ),
     trap(
         "bits of the answer are flipped",
-        &["refused", "not understood", "without an answer", "bytes", "DeadlineExceeded", "hello", "bell"],
+        &[
+            "refused",
+            "not understood",
+            "the server says",
+            "without an answer",
+            "bytes",
+            "DeadlineExceeded",
+            "hello",
+            "bell",
+        ],
         Grant(|grant, chance| {
             let at = chance.below(32);
             let byte = grant.bytes[at] ^ (1 << chance.below(8));
