@@ -16,6 +16,7 @@ pub mod codec;
 mod context;
 pub mod driver;
 mod error;
+mod fits;
 pub mod limits;
 pub mod proto;
 pub mod server;
@@ -31,6 +32,8 @@ pub mod wire;
 pub use client::{Call, Client, Connection, submit_all};
 pub use context::{Context, context};
 pub use error::{CallError, Code, Error, Fate, Gone};
+#[doc(hidden)]
+pub use fits::fits;
 pub use server::Service;
 pub use time::Time;
 pub use wire::rendezvous::Trust;

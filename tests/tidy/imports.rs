@@ -6,7 +6,7 @@ use super::source::{Source, demand, read, rust_files};
 const GROUND: [&str; 4] = ["error", "limits", "time", "buffers"];
 
 /// A room of the core, and the rooms that it may import besides the ground and itself.
-const ROOMS: [(&str, &[&str]); 15] = [
+const ROOMS: [(&str, &[&str]); 16] = [
     ("error", &[]),
     ("limits", &[]),
     ("time", &[]),
@@ -15,12 +15,16 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("codec", &[]),
     ("service", &[]),
     ("shape", &[]),
+    ("fits", &["driver", "service", "shape", "transport"]),
     ("proto", &["wire"]),
     ("transport", &[]),
     ("session", &["wire", "proto"]),
     ("driver", &["wire", "proto", "session", "transport"]),
     ("context", &["proto", "driver", "client", "transport"]),
-    ("client", &["proto", "session", "driver", "codec", "service", "shape", "context", "transport"]),
+    (
+        "client",
+        &["proto", "session", "driver", "wire", "codec", "service", "shape", "fits", "context", "transport"],
+    ),
     ("server", &["wire", "proto", "session", "driver", "codec", "service", "shape", "context"]),
 ];
 

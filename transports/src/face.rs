@@ -1,5 +1,6 @@
 //! What users hold: `connect`, `serve` and `Server`, over the wires and what waits on them.
 
+mod check;
 mod connect;
 mod handle;
 mod hosting;

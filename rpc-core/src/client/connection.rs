@@ -8,7 +8,9 @@ use crate::client::Closing;
 use crate::codec::Codec;
 use crate::driver::Driver;
 use crate::error::{Error, Fate};
+use crate::fits;
 use crate::service::ServiceDescriptor;
+use crate::shape::Shapes;
 use crate::transport::Peer;
 
 /// What holds for all calls of a handle, unless a call says otherwise.
@@ -92,7 +94,7 @@ impl Connection {
     /// when it is called.
     ///
     /// # Errors
-    /// The connection is gone, or too many services are open on it.
+    /// The connection is gone, or too many services are open on it, or its wire cannot carry a method (`Unsupported`).
     ///
     /// ```
     /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-open")?;
@@ -109,9 +111,12 @@ impl Connection {
         if let Some(error) = session.ended() {
             return Err(error.with_fate(Fate::NotSent));
         }
-        let methods = descriptor.methods().iter().map(|method| (method.name(), method.fingerprint()));
+        let shapes = C::__shapes();
+        fits::client(descriptor, shapes, &self.handle.driver)?;
+        let methods = descriptor.methods().iter().enumerate();
+        let methods = methods.map(|(at, method)| (method.name(), shapes.fingerprint(at)));
         let object = session.open(descriptor.name(), methods)?;
-        Ok(C::__from_core(ClientCore { connection: self.clone(), object, descriptor }))
+        Ok(C::__from_core(ClientCore { connection: self.clone(), object, descriptor, shapes }))
     }
 
     /// The URL of the link.
@@ -201,6 +206,7 @@ pub struct ClientCore {
     pub(super) connection: Connection,
     pub(super) object: u32,
     pub(super) descriptor: &'static ServiceDescriptor,
+    pub(super) shapes: &'static Shapes,
 }
 
 impl fmt::Debug for ClientCore {
@@ -228,6 +234,11 @@ impl fmt::Debug for ClientCore {
 pub trait Client: Clone + Sized {
     /// The service.
     const DESCRIPTOR: &'static ServiceDescriptor;
+
+    #[doc(hidden)]
+    fn __shapes() -> &'static Shapes {
+        Shapes::none()
+    }
 
     #[doc(hidden)]
     fn __from_core(core: ClientCore) -> Self;
@@ -287,6 +298,11 @@ pub trait Attach: Sized {
     /// # Errors
     /// As [`Connection::open`].
     fn attach(connection: Connection) -> Result<Self, Error>;
+
+    #[doc(hidden)]
+    fn __client(&self) -> Option<&ClientCore> {
+        None
+    }
 }
 
 impl Attach for Connection {
@@ -298,5 +314,9 @@ impl Attach for Connection {
 impl<C: Client> Attach for C {
     fn attach(connection: Connection) -> Result<Self, Error> {
         connection.open()
+    }
+
+    fn __client(&self) -> Option<&ClientCore> {
+        Some(self.__core())
     }
 }

@@ -6,7 +6,7 @@ use super::fingerprint;
 
 /// The fingerprint of a type that is made of these lines.
 macro_rules! of {
-    ($($line:tt)*) => {{
+    (=> $($line:tt)*) => {{
         #[derive(Deserialize)]
         #[expect(dead_code, reason = "only its shape matters")]
         $($line)*
@@ -16,143 +16,34 @@ macro_rules! of {
 
 #[test]
 fn swapped_added_removed_renamed_and_retyped_fields_are_seen() {
-    let before = of!(
-        struct It {
-            a: u32,
-            b: u64,
-        }
-    );
+    let before = of!(=> struct It { a: u32, b: u64 });
     let after = [
-        of!(
-            struct It {
-                b: u64,
-                a: u32,
-            }
-        ),
-        of!(
-            struct It {
-                a: u32,
-                b: u64,
-                c: u8,
-            }
-        ),
-        of!(
-            struct It {
-                a: u32,
-            }
-        ),
-        of!(
-            struct It {
-                a: u32,
-                bee: u64,
-            }
-        ),
-        of!(
-            struct It {
-                a: u32,
-                b: u32,
-            }
-        ),
-        of!(
-            struct It {
-                a: u32,
-                b: Option<u64>,
-            }
-        ),
-        of!(
-            struct It {
-                a: u32,
-                b: Vec<u64>,
-            }
-        ),
-        of!(
-            struct It {
-                a: u32,
-                b: (u64,),
-            }
-        ),
-        of!(
-            struct It(u32, u64);
-        ),
+        of!(=> struct It { b: u64, a: u32 }),
+        of!(=> struct It { a: u32, b: u64, c: u8 }),
+        of!(=> struct It { a: u32 }),
+        of!(=> struct It { a: u32, bee: u64 }),
+        of!(=> struct It { a: u32, b: u32 }),
+        of!(=> struct It { a: u32, b: Option<u64> }),
+        of!(=> struct It { a: u32, b: Vec<u64> }),
+        of!(=> struct It { a: u32, b: (u64,) }),
+        of!(=> struct It(u32, u64);),
     ];
     assert!(after.iter().all(|after| *after != before));
-    assert_eq!(
-        before,
-        of!(
-            struct It {
-                a: u32,
-                b: u64,
-            }
-        )
-    );
+    assert_eq!(before, of!(=> struct It { a: u32, b: u64 }));
 }
 
 #[test]
 fn swapped_added_removed_renamed_and_retyped_variants_are_seen() {
-    let before = of!(
-        enum It {
-            A,
-            B(u8),
-            C { d: u8 },
-        }
-    );
+    let before = of!(=> enum It { A, B(u8), C { d: u8 } });
     let after = [
-        of!(
-            enum It {
-                B(u8),
-                A,
-                C { d: u8 },
-            }
-        ),
-        of!(
-            enum It {
-                A,
-                B(u8),
-                C { d: u8 },
-                D,
-            }
-        ),
-        of!(
-            enum It {
-                A,
-                B(u8),
-            }
-        ),
-        of!(
-            enum It {
-                A,
-                Bee(u8),
-                C { d: u8 },
-            }
-        ),
-        of!(
-            enum It {
-                A,
-                B(u16),
-                C { d: u8 },
-            }
-        ),
-        of!(
-            enum It {
-                A,
-                B(u8),
-                C { e: u8 },
-            }
-        ),
-        of!(
-            enum It {
-                A(),
-                B(u8),
-                C { d: u8 },
-            }
-        ),
-        of!(
-            enum It {
-                A,
-                B(u8, u8),
-                C { d: u8 },
-            }
-        ),
+        of!(=> enum It { B(u8), A, C { d: u8 } }),
+        of!(=> enum It { A, B(u8), C { d: u8 }, D }),
+        of!(=> enum It { A, B(u8) }),
+        of!(=> enum It { A, Bee(u8), C { d: u8 } }),
+        of!(=> enum It { A, B(u16), C { d: u8 } }),
+        of!(=> enum It { A, B(u8), C { e: u8 } }),
+        of!(=> enum It { A(), B(u8), C { d: u8 } }),
+        of!(=> enum It { A, B(u8, u8), C { d: u8 } }),
     ];
     assert!(after.iter().all(|after| *after != before));
 }

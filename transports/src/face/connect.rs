@@ -18,6 +18,7 @@ use farcall_core::session::Session;
 use farcall_core::transport::Link;
 use farcall_core::{Code, Error, Fate, Gone, Service, Trust};
 
+use super::check::{Agreement, Check};
 use super::options::Options;
 use crate::wait::{self, Home, Local, Workers};
 use crate::{Url, registry};
@@ -129,6 +130,29 @@ impl<C> Connect<C> {
         self
     }
 
+    /// Compares every method with the peer's before the client is given away, which takes one more turn of the peer.
+    /// `?check=strict`; by default (`lazy`) a method whose arguments or results have another shape at the peer fails alone,
+    /// when it is called.
+    ///
+    /// ```
+    /// #[farcall::service]
+    /// trait Calculator {
+    ///     async fn add(&self, a: i64, b: i32) -> i64;
+    /// }
+    ///
+    /// # fn main() -> Result<(), farcall::Error> {
+    /// # use farcall::Code;
+    /// # let (server, _calc) = farcall::testkit::calculator::calculator("mem:doc-check-strict")?;
+    /// let error = farcall::connect::<CalculatorClient>(server.url()).check_strict().wait().unwrap_err();
+    /// assert_eq!(error.code(), Code::SchemaMismatch);
+    /// assert!(error.to_string().ends_with("Calculator.add: argument b is i32 here, i64 there"));
+    /// # Ok(()) }
+    /// ```
+    pub fn check_strict(mut self) -> Self {
+        self.options.check = Some(Check::Strict);
+        self
+    }
+
     /// How the connection waits: `?wait=auto|spin|park`, [`Waiting::Auto`] by default.
     pub fn waiting(mut self, waiting: Waiting) -> Self {
         self.options.waiting = Some(waiting);
@@ -225,8 +249,14 @@ impl Plan {
     }
 }
 
+impl Plan {
+    fn agreement<'c, C: Attach>(&'c self, client: &'c C) -> Option<Agreement<'c>> {
+        Agreement::wanted(self.options.check.unwrap_or_default(), client, &self.url)
+    }
+}
+
 /// A failure before the first call, with the URL in front unless the link has put it there.
-fn refused(url: &Url, error: Error) -> Error {
+pub(super) fn refused(url: &Url, error: Error) -> Error {
     let error = error.with_fate(Fate::NotSent);
     if error.to_string().contains(&url.to_string()) { error } else { error.context(url) }
 }
@@ -259,7 +289,11 @@ impl<C: Attach> Connect<C> {
             driver.flush();
             ready = driver.wait_for(until, None, true, |session, waker| session.ready(waker));
         })?;
-        plan.finish(driver, ready)
+        let client = plan.finish(driver, ready)?;
+        if let Some(agreement) = plan.agreement(&client) {
+            agreement.wait()?;
+        }
+        Ok(client)
     }
 }
 
@@ -310,7 +344,11 @@ impl<C: Attach + Send + 'static> IntoFuture for Connect<C> {
             let guard = Unfinished(Some(Arc::clone(&driver)));
             let ready = say_hello(&driver).await;
             drop(guard.disarm());
-            plan.finish(driver, Some(ready))
+            let client = plan.finish(driver, Some(ready))?;
+            if let Some(agreement) = plan.agreement(&client) {
+                agreement.reached().await?;
+            }
+            Ok(client)
         })
     }
 }

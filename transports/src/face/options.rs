@@ -11,6 +11,7 @@ use farcall_core::limits;
 use farcall_core::proto::{Config, Role, WhenFull};
 use farcall_core::{Error, Trust};
 
+use super::check::Check;
 use crate::{Query, Url};
 
 /// What builder or URL has said.
@@ -24,6 +25,7 @@ pub(super) struct Options {
     pub(super) decode_budget: Option<usize>,
     pub(super) trust: Option<Trust>,
     pub(super) waiting: Option<Waiting>,
+    pub(super) check: Option<Check>,
 }
 
 /// What the window may be.
@@ -55,11 +57,13 @@ impl Options {
         };
         let full = query.take_choice("full", &[("wait", WhenFull::Wait), ("fail", WhenFull::Fail)])?;
         let deadline = query.take_duration("deadline", DEADLINES)?;
+        let check = query.take_choice("check", &[("lazy", Check::Lazy), ("strict", Check::Strict)])?;
         let shared = self.for_server(query)?;
         Ok(Options {
             deadline: deadline.or(self.deadline),
             full: full.or(self.full),
             codec: codec.or(self.codec),
+            check: check.or(self.check),
             ..shared
         })
     }

@@ -9,6 +9,7 @@ use farcall_core::driver::Waiting;
 use farcall_core::limits::DEFAULT_WORKERS;
 use farcall_core::{Error, Service, Trust};
 
+use super::check::servable;
 use super::handle::ServerHandle;
 use super::hosting::Hosting;
 use super::opened::{Door, Opened};
@@ -201,7 +202,9 @@ impl Server {
             let options = self.options.for_server(&mut query)?;
             threads = query.take_number("threads", 1..=MAX_THREADS)?.unwrap_or(threads);
             workers = query.take_number("workers", 1..=MAX_WORKERS)?.unwrap_or(workers);
-            doors.push(Door { listener: registry::listen(&url, &mut query)?, options });
+            let listener = registry::listen(&url, &mut query)?;
+            servable(&self.services, &*listener)?;
+            doors.push(Door { listener, options });
         }
         let urls = doors.iter().map(|door| door.listener.local_url()).collect();
         let hosting = Hosting::new(self.services, doors.len());
