@@ -11,9 +11,15 @@ conformance!(mem, |_| Ok(Meeting::at(format!("mem:{}", name()))));
 conformance!(unix_path, unix_path);
 conformance!(unix_abstract, |_| Ok(Meeting::at(format!("unix:@farcall-{}", name()))));
 conformance!(shm_path, |_| shared("shm", ""));
-conformance!(shm_name, |_| Ok(Meeting::at(format!("shm:{}", name()))));
+conformance!(shm_name, |_| Ok(named()));
 conformance!(shm_hostile, |_| shared("shm", "?trust=hostile"));
 conformance!(shm_smallest, |_| shared("shm", "?ring=128KiB"));
+conformance!(shm_posix, |_| shared("shm", "?memory=posix&trust=trusted"));
+conformance!(shm_sysv, |_| shared("shm", "?memory=sysv"));
+conformance!(mmap, |_| shared("mmap", "?trust=trusted"));
+conformance!(mq_path, |_| shared("mq", ""));
+conformance!(mq_smallest, |_| shared("mq", "?depth=1"));
+conformance!(fifo, |_| shared("fifo", ""));
 conformance!(local, |_| shared("local", ""));
 conformance!(tcp_v4, |_| Ok(Meeting::at("tcp://127.0.0.1:0")));
 conformance!(pipe, pipe);
@@ -35,6 +41,21 @@ fn shared(scheme: &str, options: &str) -> Result<Meeting, Error> {
     let directory = tempfile::tempdir().expect("there is a directory for temporary files");
     let url = format!("{scheme}:{}/socket{options}", directory.path().display());
     Ok(Meeting::at(url).keep(directory))
+}
+
+/// By a name, whose lock file would otherwise stay: see the README.
+fn named() -> Meeting {
+    struct Lock(String);
+    impl Drop for Lock {
+        fn drop(&mut self) {
+            let user = rustix::process::geteuid().as_raw();
+            for directory in [format!("/run/user/{user}/farcall"), format!("/tmp/farcall-{user}")] {
+                let _ = std::fs::remove_file(format!("{directory}/{}.lock", self.0));
+            }
+        }
+    }
+    let name = name();
+    Meeting::at(format!("shm:{name}")).keep(Lock(name))
 }
 
 fn pipe(_: Style) -> Result<Meeting, Error> {

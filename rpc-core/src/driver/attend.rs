@@ -139,16 +139,15 @@ impl Attendance {
 
     /// A turn of an attendant that may look again before it sleeps; it must [`stand`](Self::stand) before that.
     pub fn work(&self) -> Worked {
-        let before = self.driver.session.heard();
+        let before = self.driver.moves();
         let again = self.driver.turn(Receive::Yes, true);
-        Worked { again, busy: self.driver.session.heard() != before }
+        Worked { again, busy: self.driver.moves() != before }
     }
 
     /// Looks whether something has come, and does a turn if so; `true`: something had.
     pub fn glance(&self) -> bool {
-        let before = self.driver.session.heard();
-        matches!(self.driver.glance(true), Glance::Turned | Glance::More)
-            && self.driver.session.heard() != before
+        let before = self.driver.moves();
+        matches!(self.driver.glance(true), Glance::Turned | Glance::More) && self.driver.moves() != before
     }
 
     /// Patience for looking again before sleeping: where something has come just now and more will come soon. `alone`:

@@ -93,16 +93,19 @@ pub struct CallParts {
     pub deadline: Time,
     /// The peer's call during whose handling this one is made.
     pub cause: Option<u64>,
+    /// Its caller looks for the verdict itself if nothing else is outstanding, and need not be woken with it.
+    pub looks: bool,
 }
 
 impl Session {
-    /// Starts a call; `waker` is woken with its verdict.
+    /// Starts a call; `waker` is woken with its verdict, unless the caller looks for it.
     ///
     /// # Errors
     /// As [`Machine::call`](crate::proto::Machine::call), or why the session has ended; `NotSent`. The arguments' buffer
     /// comes back with the error.
     pub fn start(&self, parts: CallParts, waker: Option<Waker>) -> Result<Started, (Error, Vec<u8>)> {
-        let CallParts { object, method, body, now, deadline, cause } = parts;
+        let CallParts { object, method, body, now, deadline, cause, looks } = parts;
+        let mut waker = waker;
         let mut inner = self.lock();
         if let Some(error) = &inner.ended {
             return Err((error.with_fate(Fate::NotSent), body));
@@ -112,6 +115,8 @@ impl Session {
         let token = u32::try_from(entry).expect("calls are bounded far below 2^32");
         match inner.machine.call(NewCall { token, object, method, body, at: now, deadline, cause }) {
             Ok(key) => {
+                // Dropped when the lock is free, if it is not wanted.
+                let waker = if alone && looks { None } else { waker.take() };
                 inner.waiters.slots.insert(Waiter { key, settled: None, waker });
                 let sooner = inner.armed.is_none_or(|armed| deadline < armed);
                 self.note_due(&inner);
