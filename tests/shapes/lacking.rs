@@ -124,10 +124,6 @@ impl Link for Poor {
         self.inner.accepted()
     }
 
-    fn is_quiet(&self) -> bool {
-        self.inner.is_quiet()
-    }
-
     fn arm(&mut self) -> bool {
         self.inner.arm()
     }
