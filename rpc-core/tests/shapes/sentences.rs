@@ -91,10 +91,12 @@ fn results_and_counts_are_named() {
     assert_eq!(says(method(1, false), method(1, true)), "it returns a plain value here, a `Result` there");
 }
 
+type Row<T> = Option<Vec<(String, u8, T)>>;
+
 #[derive(Deserialize)]
 struct Large {
-    _a: [Option<Vec<(String, u8, u16, i32)>>; 4],
-    _b: [Option<Vec<(String, u8, u16, i32, u64)>>; 4],
+    _a: [Row<i32>; 4],
+    _b: [Row<Option<u64>>; 4],
 }
 
 #[test]
