@@ -1,5 +1,6 @@
 //! The calling face of a session: connections, clients, calls.
 
+mod agreement;
 mod awaited;
 mod batch;
 mod call;

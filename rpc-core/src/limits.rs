@@ -143,3 +143,15 @@ pub const ACCEPT_BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Dur
 
 /// Bytes of a buffer that is kept for reuse by a thread, and of all such buffers together.
 pub const BUFFER_CACHE: (usize, usize) = (2 * 1024 * 1024, 4 * 1024 * 1024);
+
+/// Sets of sample values that a type is tried with when its shape is traced.
+pub const SHAPE_SAMPLES: usize = 6;
+
+/// Most steps of tracing one type; what they do not reach is opaque.
+pub const MAX_SHAPE_STEPS: usize = 400_000;
+
+/// Longest tuple or array that is traced; a longer one is opaque.
+pub const MAX_SHAPE_TUPLE: usize = 4_096;
+
+/// Bytes of a method's shape that count for its fingerprint.
+pub const MAX_SHAPE_TEXT: usize = 256 * 1024;

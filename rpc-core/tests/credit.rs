@@ -100,11 +100,16 @@ impl Server {
         match heard {
             Some(Event::Request { key, .. }) => self.waiting.push_back(key),
             Some(Event::Open { object, .. }) => {
-                let opened = Opened { known: true, answers: vec![Answer::Served], text: String::new() };
+                let opened = Opened {
+                    known: true,
+                    answers: vec![Answer::Served],
+                    text: String::new(),
+                    shapes: vec![],
+                };
                 self.machine.answer_open(object, &opened);
             }
             // A handler that is to stop looks at its stage when it goes on.
-            Some(Event::Stop(_) | Event::Ready) | None => {}
+            Some(Event::Stop(_) | Event::Ready | Event::Opened) | None => {}
             Some(other) => panic!("{other:?}"),
         }
         while self.machine.poll_event().is_some() {}

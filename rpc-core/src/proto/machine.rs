@@ -71,6 +71,8 @@ pub struct Machine {
     pub(super) calls_lane: Lane,
     pub(super) replies_lane: Lane,
     pub(super) openings: Vec<Opening>,
+    /// When the peer must have answered them all.
+    pub(super) answers_by: Option<Time>,
     pub(super) opened_by_peer: u32,
     pub(super) liveness: Liveness,
     pub(super) events: VecDeque<Event<'static>>,
@@ -99,6 +101,7 @@ impl Machine {
             calls_lane: Lane::default(),
             replies_lane: Lane::default(),
             openings: Vec::new(),
+            answers_by: None,
             opened_by_peer: 0,
             liveness,
             events: VecDeque::new(),
@@ -215,7 +218,7 @@ impl Machine {
         if self.config.when_full == WhenFull::Fail && self.outstanding() >= peer.window as usize {
             return refuse(Code::Overloaded, self.in_flight_text());
         }
-        let opened = self.openings.get(call.object.checked_sub(1)? as usize)?.opened.as_ref()?;
+        let opened = self.opened(call.object)?;
         if !opened.known {
             return refuse(Code::UnknownService, opened.text.clone());
         }

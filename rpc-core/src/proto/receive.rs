@@ -100,7 +100,8 @@ impl Machine {
             Some(opening) if opening.opened.is_none() => opening.opened = Some(opened),
             _ => return Err("an answer to no opening".into()),
         }
-        Ok(None)
+        self.note_answer();
+        Ok(Some(Event::Opened))
     }
 
     fn handle_call<'a>(

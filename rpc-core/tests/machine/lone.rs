@@ -98,7 +98,8 @@ impl Lone {
         let mut lone = Lone::of(config);
         lone.hears(&plain(Kind::Hello, 0, &hello(window).encode()));
         lone.machine.open("Sim", [("call", 0)].into_iter()).unwrap();
-        let opened = Opened { known: true, answers: vec![Answer::Served], text: String::new() };
+        let opened =
+            Opened { known: true, answers: vec![Answer::Served], text: String::new(), shapes: vec![] };
         let head = Head { object: 1, ..Head::new(Kind::Opened, 0) };
         lone.hears(&frame(head, Options::default(), &opened.encode()));
         lone.says();
@@ -206,6 +207,6 @@ fn told(event: Event<'_>) -> Told {
         Event::Verdict { token, verdict: Verdict::Cancelled(fate) } => Told::Cancelled(token, fate),
         Event::Stop(key) => Told::Stop(key),
         Event::Closed(error) => Told::Closed(error),
-        Event::Ready | Event::Open { .. } | Event::Draining => Told::Other,
+        Event::Ready | Event::Open { .. } | Event::Opened | Event::Draining => Told::Other,
     }
 }

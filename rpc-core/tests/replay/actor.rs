@@ -214,13 +214,13 @@ fn note(
         }
         Event::Open { object, open } => {
             let answers = open.methods.iter().map(|_| Answer::Served).collect();
-            machine.answer_open(object, &Opened { known: true, answers, text: open.service });
+            machine.answer_open(object, &Opened { known: true, answers, text: open.service, shapes: vec![] });
         }
         Event::Request { key, method, .. } => {
             ending.requests += 1;
             return Some((key, method));
         }
-        Event::Ready | Event::Stop(_) | Event::Draining | Event::Closed(_) => {}
+        Event::Ready | Event::Opened | Event::Stop(_) | Event::Draining | Event::Closed(_) => {}
     }
     None
 }

@@ -79,7 +79,7 @@ struct Everything;
 impl Dispatch for Everything {
     fn open(&self, _: u32, open: Open) -> Opened {
         let answers = open.methods.iter().map(|_| Answer::Served).collect();
-        Opened { known: true, answers, text: String::new() }
+        Opened { known: true, answers, text: String::new(), shapes: Vec::new() }
     }
 
     fn dispatch(&self, _: &Arc<Driver>, _: Request, now: Time) -> Time {
