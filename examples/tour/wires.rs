@@ -28,10 +28,18 @@ pub(crate) enum Wire {
     UnixAbstract,
     /// Shared memory.
     Shm,
+    /// Shared memory of System V.
+    Segment,
+    /// A mapped file.
+    Mapped,
+    /// Message queues.
+    Mq,
     /// Shared memory where that can be had.
     Local,
     /// TCP over loopback.
     Tcp,
+    /// A pair of named pipes.
+    Fifo,
     /// A pair of pipes that the child inherits.
     Pipe,
     /// The child's standard input and output.
@@ -49,13 +57,17 @@ pub(crate) enum Style {
 
 impl Wire {
     /// In the order of the tour.
-    pub(crate) const ALL: [Wire; 8] = [
+    pub(crate) const ALL: [Wire; 12] = [
         Wire::Mem,
         Wire::UnixPath,
         Wire::UnixAbstract,
         Wire::Shm,
+        Wire::Segment,
+        Wire::Mapped,
+        Wire::Mq,
         Wire::Local,
         Wire::Tcp,
+        Wire::Fifo,
         Wire::Pipe,
         Wire::Exec,
     ];
@@ -67,8 +79,12 @@ impl Wire {
             Wire::UnixPath => "unix:/path",
             Wire::UnixAbstract => "unix:@name",
             Wire::Shm => "shm:/path",
+            Wire::Segment => "shm:/path?memory=sysv",
+            Wire::Mapped => "mmap:/path",
+            Wire::Mq => "mq:/path",
             Wire::Local => "local:/path",
             Wire::Tcp => "tcp://127.0.0.1",
+            Wire::Fifo => "fifo:/path",
             Wire::Pipe => "fd:R,W (pipe)",
             Wire::Exec => "exec: / stdio:",
         }
@@ -149,7 +165,16 @@ impl Running {
             Wire::UnixPath => format!("unix:{}", encode(&scratch.join(words))),
             Wire::UnixAbstract => format!("unix:@farcall-tour-{}-{words}", std::process::id()),
             Wire::Shm => format!("shm:{}", encode(&scratch.join(format!("{words}-memory")))),
+            Wire::Segment => {
+                format!("shm:{}?memory=sysv", encode(&scratch.join(format!("{words}-segment"))))
+            }
+            // Our own program is at both ends.
+            Wire::Mapped => {
+                format!("mmap:{}?trust=trusted", encode(&scratch.join(format!("{words}-file"))))
+            }
+            Wire::Mq => format!("mq:{}", encode(&scratch.join(format!("{words}-queues")))),
             Wire::Local => format!("local:{}", encode(&scratch.join(format!("{words}-local")))),
+            Wire::Fifo => format!("fifo:{}", encode(&scratch.join(format!("{words}-fifo")))),
             Wire::Tcp => "tcp://127.0.0.1:0".to_owned(),
         };
         let (process, url) = Process::start(Command::new(program), &listen, style)?;

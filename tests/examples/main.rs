@@ -7,8 +7,20 @@ use std::path::Path;
 
 use program::Program;
 
-const WIRES: [&str; 6] =
-    ["mem:NAME", "unix:/path", "unix:@name", "tcp://127.0.0.1", "fd:R,W", "exec: / stdio:"];
+const WIRES: [&str; 12] = [
+    "mem:NAME",
+    "unix:/path",
+    "unix:@name",
+    "shm:/path ",
+    "shm:/path?memory=sysv",
+    "mmap:/path",
+    "mq:/path",
+    "local:/path",
+    "tcp://127.0.0.1",
+    "fifo:/path",
+    "fd:R,W",
+    "exec: / stdio:",
+];
 
 fn sources() -> &'static str {
     concat!(env!("CARGO_MANIFEST_DIR"), "/src")

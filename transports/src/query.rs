@@ -172,10 +172,11 @@ impl Query {
         self.trust = trust;
     }
 
-    /// What the builder says of the other side.
-    #[cfg(feature = "shm")]
-    pub(crate) fn trust(&self) -> Option<Trust> {
-        self.trust
+    /// What is believed of the other side: of builder and URL the more careful counts, so that a URL from elsewhere cannot
+    /// loosen what the program says.
+    #[cfg(any(feature = "shm", feature = "fifo"))]
+    pub(crate) fn take_trust(&mut self) -> Result<Trust, Error> {
+        Ok(self.take_choice("trust", &TRUST)?.max(self.trust).unwrap_or_default())
     }
 
     /// Checks that every option that was given has been taken.

@@ -242,6 +242,10 @@ impl Driver {
         let before = link.accepted();
         let was_blocked = turn.blocked;
         let (mut blocked, mut watched, mut more) = (false, false, true);
+        if !turn.frames.is_empty() {
+            // Time passes also while the link takes nothing: deadlines, stalls.
+            self.session.step(now, 0, &mut turn.frames, chores);
+        }
         while !blocked && (more || !turn.frames.is_empty()) {
             if turn.frames.is_empty() {
                 let step = self.session.step(now, TURN_BYTES, &mut turn.frames, chores);

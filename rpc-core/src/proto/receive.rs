@@ -68,7 +68,8 @@ impl Machine {
             Role::Connecting => {
                 return Err(Violation(format!(
                     "the peer answered with the codec {}, not {}",
-                    hello.codec, self.config.codec
+                    hello.codec.escape_debug(),
+                    self.config.codec
                 )));
             }
         }

@@ -1,6 +1,6 @@
 //! Reading and writing the small fixed fields of frames, little endian.
 
-use crate::limits::MAX_NAME;
+use crate::limits::{MAX_ERROR_TEXT, MAX_NAME};
 
 /// Bytes that are not a frame of this protocol; says what was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,11 +45,27 @@ impl<'a> Cursor<'a> {
         std::str::from_utf8(self.bytes(size.into())?).map_err(|_| Malformed("a name is not UTF-8"))
     }
 
-    /// A text: two bytes of length, then UTF-8; what is not UTF-8 is replaced.
+    /// A text: two bytes of length, then UTF-8. It is for people: what is not UTF-8 is replaced, control characters are
+    /// escaped, and what is longer than a sentence may be is cut.
     pub(super) fn text(&mut self) -> Result<String, Malformed> {
         let size = self.u16()?;
-        Ok(String::from_utf8_lossy(self.bytes(size.into())?).into_owned())
+        let mut text = escaped(&String::from_utf8_lossy(self.bytes(size.into())?));
+        text.truncate(text.floor_char_boundary(MAX_ERROR_TEXT));
+        Ok(text)
     }
+}
+
+/// A peer's words, fit for a terminal and for a line of a log.
+fn escaped(words: &str) -> String {
+    let mut text = String::with_capacity(words.len());
+    for char in words.chars() {
+        if char.is_control() {
+            text.extend(char.escape_default());
+        } else {
+            text.push(char);
+        }
+    }
+    text
 }
 
 /// Writes a name; what does not fit is cut at a character's end.
@@ -61,7 +77,7 @@ pub(super) fn put_name(out: &mut Vec<u8>, name: &str) {
 
 /// Writes a text; what is longer than a sentence may be is cut at a character's end.
 pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {
-    let text = &text[..text.floor_char_boundary(crate::limits::MAX_ERROR_TEXT)];
+    let text = &text[..text.floor_char_boundary(MAX_ERROR_TEXT)];
     out.extend_from_slice(&u16::try_from(text.len()).expect("cut to 4 KiB").to_le_bytes());
     out.extend_from_slice(text.as_bytes());
 }

@@ -128,5 +128,15 @@ mod tests {
     fn long_sentences_are_cut() {
         let error = Error::new(Code::Internal, Fate::Unknown, "é".repeat(10_000));
         assert!(decode_error(&encode_error(&error)).unwrap().to_string().len() <= 4096);
+        // Also those of a peer that does not cut them.
+        let sentence = [&[20, 0, 1, 0, 0, 0, 0, 0x80, 0xBB][..], &[b'x'; 48_000]].concat();
+        assert_eq!(decode_error(&sentence).unwrap().to_string().len(), 4096);
+    }
+
+    #[test]
+    fn a_peers_words_cannot_paint_a_terminal_or_forge_a_line() {
+        let error = Error::new(Code::Internal, Fate::Unknown, "\u{1b}[2J\nall \"is\" wéll\u{85}");
+        let told = decode_error(&encode_error(&error)).unwrap().to_string();
+        assert_eq!(told, "\\u{1b}[2J\\nall \"is\" wéll\\u{85}");
     }
 }

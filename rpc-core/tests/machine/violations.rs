@@ -34,9 +34,11 @@ fn a_hello_of_other_versions_or_with_another_codec_is_refused() {
     let newer = Hello { versions: (2, 9), ..hello(4) };
     let mut lone = Lone::of(config(Role::Accepting));
     assert!(lone.refuses(&plain(Kind::Hello, 0, &newer.encode())).contains("versions 2 to 9"));
-    let other = Hello { codec: "json".into(), ..hello(4) };
-    let mut lone = Lone::of(config(Role::Connecting));
-    assert!(lone.refuses(&plain(Kind::Hello, 0, &other.encode())).contains("json"));
+    for (codec, words) in [("json", "json"), ("\u{1b}[2J\n", "\\u{1b}[2J\\n")] {
+        let other = Hello { codec: codec.into(), ..hello(4) };
+        let mut lone = Lone::of(config(Role::Connecting));
+        assert!(lone.refuses(&plain(Kind::Hello, 0, &other.encode())).contains(words));
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::url::Url;
 
 mod grants;
 mod raw;
+mod sources;
 
 /// Whatever a test waits for comes within this time, or the test fails.
 const LIMIT: Timespec = Timespec { tv_sec: 20, tv_nsec: 0 };
@@ -33,7 +34,7 @@ fn place() -> (tempfile::TempDir, String) {
 fn raw_connector(url: &str) -> Parts {
     let url = Url::parse(url).unwrap();
     let terms = Terms::of(&url, &mut url.query()).unwrap();
-    parts(ask(&url, &terms, Wish::Memory).unwrap()).unwrap()
+    parts(ask(&url, &terms, Wish::Memory).unwrap(), "shm").unwrap()
 }
 
 /// A real link on the listening side, and the raw end of its peer. `options` are the listening side's.

@@ -1,0 +1,172 @@
+//! A victim, the clients that it serves meanwhile, and what must hold after each attack.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use farcall::testkit::Watchdog;
+use farcall_core::testkit::Chance;
+use tempfile::TempDir;
+
+use crate::victim::{HOSTS, Process, VictimClient, Vitals};
+
+/// Times that each attack is tried, each time with other numbers, unless `FARCALL_ATTACKS` says otherwise.
+const ROUNDS: u64 = 20;
+
+/// What an attack may cost the victim while it lasts, in KiB.
+const MEMORY: u64 = 16 * 1024;
+
+/// Whatever the victim owes comes within this time, or the test fails.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// How a connection ends whose peer has gone.
+pub(crate) const LEFT: [&str; 2] = ["its process ended", "it closed the connection"];
+
+pub(crate) fn rounds() -> u64 {
+    std::env::var("FARCALL_ATTACKS").map_or(ROUNDS, |rounds| rounds.parse().expect("a number"))
+}
+
+/// See the module.
+pub(crate) struct Siege {
+    process: Process,
+    controls: [VictimClient; 2],
+    good: Vec<JoinHandle<()>>,
+    calls: Arc<AtomicU64>,
+    is_over: Arc<AtomicBool>,
+    directory: TempDir,
+}
+
+impl Siege {
+    pub(crate) fn lay() -> Siege {
+        let directory = tempfile::tempdir().expect("a directory");
+        let process = Process::start(directory.path());
+        let connect = |scheme: &str, host: &str, options: &str| -> VictimClient {
+            let url = format!("{scheme}:{}/{host}-{scheme}{options}", directory.path().display());
+            farcall::connect(url).wait().expect("the victim serves")
+        };
+        let controls = HOSTS.map(|host| connect("unix", host, ""));
+        let (calls, is_over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        // One at each server, each with another trust: whatever else happens, their calls succeed.
+        let good =
+            [(HOSTS[0], "?wait=park"), (HOSTS[1], "?wait=park&trust=hostile")].map(|(host, options)| {
+                let client = connect("shm", host, options);
+                let (calls, is_over) = (Arc::clone(&calls), Arc::clone(&is_over));
+                std::thread::spawn(move || {
+                    while !is_over.load(Ordering::Relaxed) {
+                        let n = calls.fetch_add(1, Ordering::Relaxed);
+                        let sum = client.add(n, 1).wait();
+                        assert!(sum == Ok(n + 1) || is_over.load(Ordering::Relaxed), "{sum:?}");
+                    }
+                })
+            });
+        Siege { process, controls, good: good.into(), calls, is_over, directory }
+    }
+
+    /// Where this host's server is asked for memory.
+    pub(crate) fn door(&self, host: usize) -> PathBuf {
+        self.directory.path().join(format!("{}-shm", HOSTS[host]))
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A client of this host that has nothing to do with any attack.
+    pub(crate) fn control(&self, host: usize) -> &VictimClient {
+        &self.controls[host]
+    }
+
+    /// Why the connection that was marked with this number has ended, once it has.
+    pub(crate) fn end_of(&self, host: usize, mark: u64) -> String {
+        let began = Instant::now();
+        loop {
+            if let Some(end) = self.control(host).end_of(mark).wait().expect("the victim lives") {
+                return end;
+            }
+            assert!(began.elapsed() < LIMIT, "the connection does not end");
+            std::thread::yield_now();
+        }
+    }
+
+    /// How the victim is now; its peak begins anew.
+    fn vitals(&self) -> Vitals {
+        self.control(0).vitals().wait().expect("the victim lives")
+    }
+
+    /// Carries an attack out so often, and looks after the victim. `act` gets the round and its chance.
+    pub(crate) fn suffer(&mut self, name: &str, rounds: u64, mut act: impl FnMut(&Siege, u64, &mut Chance)) {
+        let seed = name.bytes().fold(0, |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
+        let started = Instant::now();
+        // What is used at first, such as the threads' own memory, is no matter of the attack.
+        act(self, 0, &mut Chance::new(seed));
+        let (before, calls) = (self.settled(None), self.calls.load(Ordering::Relaxed));
+        for round in 0..rounds {
+            let _dog = Watchdog::over(&format!("{name}, round {round}"), 3 * LIMIT);
+            let _scene = Scene { name, round };
+            act(self, round, &mut Chance::new(seed ^ round << 32));
+        }
+        let _scene = Scene { name, round: rounds };
+        println!("{name}: {:?}", started.elapsed());
+        let after = self.settled(Some(before));
+        let grown = after.peak.saturating_sub(before.memory);
+        assert!(grown <= MEMORY, "the victim took {grown} KiB: {before:?}, {after:?}");
+        assert!(self.process.is_alive());
+        // Each of the good clients goes on.
+        let began = Instant::now();
+        while self.calls.load(Ordering::Relaxed) < calls + 4 {
+            assert!(began.elapsed() < LIMIT, "the good clients are not served");
+            std::thread::yield_now();
+        }
+        assert!(self.good.iter().all(|client| !client.is_finished()), "a good client's call failed");
+    }
+
+    /// How the victim is once all that was connected has gone; `before`: so many descriptors it had.
+    fn settled(&self, before: Option<Vitals>) -> Vitals {
+        let began = Instant::now();
+        let mut peak = 0;
+        let mut last = usize::MAX;
+        loop {
+            let vitals = self.vitals();
+            peak = vitals.peak.max(peak);
+            let is_settled = match before {
+                Some(before) => vitals.descriptors <= before.descriptors,
+                None => vitals.descriptors == std::mem::replace(&mut last, vitals.descriptors),
+            };
+            if is_settled {
+                return Vitals { peak, ..vitals };
+            }
+            assert!(began.elapsed() < LIMIT, "descriptors are left: {before:?}, {vitals:?}");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Lets the good clients go; none of their calls has failed.
+    pub(crate) fn lift(mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        for client in self.good.drain(..) {
+            assert!(client.join().is_ok(), "a good client's call failed");
+        }
+    }
+}
+
+impl Drop for Siege {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Says which attack it was if the test fails in it.
+struct Scene<'a> {
+    name: &'a str,
+    round: u64,
+}
+
+impl Drop for Scene<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("this was the attack `{}`, round {}", self.name, self.round);
+        }
+    }
+}
