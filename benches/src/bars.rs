@@ -55,7 +55,7 @@ const BARS: &[(&str, Bar)] = &[
     ("farcall/shm/await/auto/two/polite/32/1", Poll(3e3)),
     ("farcall/shm/await/auto/one/polite/32/1", PollAndShare(3e3, 0.45)),
     ("farcall/unix/await/auto/one/polite/32/1", PollAndShare(3e3, 0.45)),
-    ("farcall/shm/wait/spin/two/pool/32/1", Choice(1e3)),
+    ("farcall/shm/wait/auto/two/pool/32/1", Choice(1e3)),
     ("farcall/shm/wait/auto/free/idle/32/1", RESTING),
     ("farcall/shm/await/auto/free/idle/32/1", RESTING),
     ("farcall/pipe/wait/auto/free/idle/32/1", RESTING),

@@ -124,17 +124,16 @@ fn specials() -> Vec<Case> {
             }));
         }
     }
-    let pool = |waiting| Case {
+    cases.push(Case {
         subject: Subject::Farcall,
         wire: Wire::Shm,
         style: Style::Wait,
-        waiting,
+        waiting: Waiting::Auto,
         placement: Placement::Two,
         op: Op::Pool,
         bytes: 32,
         outstanding: 1,
-    };
-    cases.extend([Waiting::Auto, Waiting::Spin].map(pool));
+    });
     cases
 }
 

@@ -9,7 +9,7 @@ use bytesize::ByteSize;
 use farcall_core::{Error, Trust};
 
 /// The words of the option `trust`.
-#[cfg(any(feature = "shm", feature = "config"))]
+#[cfg(any(feature = "shm", feature = "fifo", feature = "config"))]
 pub(crate) const TRUST: [(&str, Trust); 3] =
     [("trusted", Trust::Trusted), ("same-user", Trust::SameUser), ("hostile", Trust::Hostile)];
 
