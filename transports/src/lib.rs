@@ -38,7 +38,9 @@ mod local;
 mod mem;
 #[cfg(feature = "pipe")]
 mod pipe;
-#[cfg(any(feature = "unix", feature = "tcp", feature = "pipe"))]
+#[cfg(feature = "mailbox")]
+mod queue;
+#[cfg(any(feature = "unix", feature = "tcp", feature = "pipe", feature = "mailbox"))]
 mod refusal;
 #[cfg(feature = "shm")]
 mod rendezvous;
