@@ -15,6 +15,7 @@ conformance!(shm_name, |_| Ok(Meeting::at(format!("shm:{}", name()))));
 conformance!(shm_hostile, |_| shared("shm", "?trust=hostile"));
 conformance!(shm_smallest, |_| shared("shm", "?ring=128KiB"));
 conformance!(local, |_| shared("local", ""));
+conformance!(indirect mailbox, mailbox);
 conformance!(tcp_v4, |_| Ok(Meeting::at("tcp://127.0.0.1:0")));
 conformance!(pipe, pipe);
 conformance!(exec, |server| Ok(exec(server, KEPT_AS_STDERR)));
@@ -35,6 +36,20 @@ fn shared(scheme: &str, options: &str) -> Result<Meeting, Error> {
     let directory = tempfile::tempdir().expect("there is a directory for temporary files");
     let url = format!("{scheme}:{}/socket{options}", directory.path().display());
     Ok(Meeting::at(url).keep(directory))
+}
+
+fn mailbox(_: Style) -> Result<Meeting, Error> {
+    let url = format!("mailbox:/{}", name());
+    Ok(Meeting::between(format!("{url}?take=256&depth=10&msgsize=1KiB"), url.clone()).keep(Removed(url)))
+}
+
+/// A mailbox that goes with its test.
+struct Removed(String);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        let _ = farcall::remove_mailbox(&self.0);
+    }
 }
 
 fn pipe(_: Style) -> Result<Meeting, Error> {

@@ -30,6 +30,8 @@ pub(crate) enum Wire {
     Shm,
     /// Shared memory where that can be had.
     Local,
+    /// A message queue that nobody in particular serves.
+    Mailbox,
     /// TCP over loopback.
     Tcp,
     /// A pair of pipes that the child inherits.
@@ -49,12 +51,13 @@ pub(crate) enum Style {
 
 impl Wire {
     /// In the order of the tour.
-    pub(crate) const ALL: [Wire; 8] = [
+    pub(crate) const ALL: [Wire; 9] = [
         Wire::Mem,
         Wire::UnixPath,
         Wire::UnixAbstract,
         Wire::Shm,
         Wire::Local,
+        Wire::Mailbox,
         Wire::Tcp,
         Wire::Pipe,
         Wire::Exec,
@@ -68,6 +71,7 @@ impl Wire {
             Wire::UnixAbstract => "unix:@name",
             Wire::Shm => "shm:/path",
             Wire::Local => "local:/path",
+            Wire::Mailbox => "mailbox:/NAME",
             Wire::Tcp => "tcp://127.0.0.1",
             Wire::Pipe => "fd:R,W (pipe)",
             Wire::Exec => "exec: / stdio:",
@@ -93,6 +97,15 @@ pub(crate) struct Running {
     /// Where it is reached.
     pub(crate) url: String,
     _server: Option<Host>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // The only thing that outlives its servers.
+        if self.url.starts_with("mailbox:") {
+            let _ = farcall::remove_mailbox(&self.url);
+        }
+    }
 }
 
 /// Where a server runs.
@@ -150,6 +163,7 @@ impl Running {
             Wire::UnixAbstract => format!("unix:@farcall-tour-{}-{words}", std::process::id()),
             Wire::Shm => format!("shm:{}", encode(&scratch.join(format!("{words}-memory")))),
             Wire::Local => format!("local:{}", encode(&scratch.join(format!("{words}-local")))),
+            Wire::Mailbox => format!("mailbox:/farcall-tour-{}-{words}", std::process::id()),
             Wire::Tcp => "tcp://127.0.0.1:0".to_owned(),
         };
         let (process, url) = Process::start(Command::new(program), &listen, style)?;

@@ -6,6 +6,7 @@
 //! | `unix:/path`, `unix:@name` | `unix` | a Unix stream socket | end of file, and the pidfd of whoever spoke first |
 //! | `shm:NAME`, `shm:/path` | `shm` | two rings in shared memory | its socket's end, and the pidfd of whoever spoke first |
 //! | `local:NAME`, `local:/path` | `local` | as `shm:` where both sides can, else as `unix:` | the same |
+//! | `mailbox:/NAME` | `mailbox` | a message queue that any number of servers take calls from | the pidfd of whoever took the call; before that only deadlines |
 //! | `tcp://host:port` | `tcp` | TCP | end of file, reset, keepalive; else only pings |
 //! | `fd:R,W` (of [`pipe_pair`] or inherited) | `pipe` | two pipes, or one socket | end of file only |
 //! | `exec:PROGRAM?arg=…` | `exec` | a child's stdin and stdout | end of file, and the child's pidfd |
@@ -34,6 +35,8 @@ mod duct;
 mod exec;
 #[cfg(feature = "shm")]
 mod local;
+#[cfg(feature = "mailbox")]
+mod mailbox;
 #[cfg(feature = "mem")]
 mod mem;
 #[cfg(feature = "pipe")]
@@ -48,7 +51,7 @@ mod rendezvous;
 mod ring;
 #[cfg(feature = "shm")]
 mod shm;
-#[cfg(feature = "pipe")]
+#[cfg(any(feature = "pipe", feature = "mailbox"))]
 mod single;
 #[cfg(feature = "pipe")]
 mod stdio;
@@ -58,6 +61,8 @@ mod tcp;
 mod unix;
 
 pub use face::{Connect, Join, Server, ServerHandle, Shutdown, Starting, connect, serve};
+#[cfg(feature = "mailbox")]
+pub use mailbox::remove_mailbox;
 #[cfg(feature = "pipe")]
 pub use pipe::{PipeEnd, pipe_pair};
 pub use query::Query;

@@ -12,10 +12,8 @@ use rustix::io::Errno;
 use crate::refusal::refused;
 use crate::url::Url;
 
-/// The priorities that every POSIX system has: 0 to 31, the highest first.
-pub(crate) const PRIORITIES: u32 = 32;
-
 /// How a queue is opened.
+#[allow(dead_code, reason = "each wire opens its queues in one of these ways")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Opening {
     /// It is made, and must not have been there.

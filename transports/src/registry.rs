@@ -27,6 +27,7 @@ const BUILT_IN: &[(&str, &str, Option<&dyn Scheme>)] = &[
     ("unix", "unix", if_enabled!("unix", crate::unix::Unix)),
     ("shm", "shm", if_enabled!("shm", crate::shm::Shm)),
     ("local", "shm", if_enabled!("shm", crate::local::Local)),
+    ("mailbox", "mailbox", if_enabled!("mailbox", crate::mailbox::Mailbox)),
     ("tcp", "tcp", if_enabled!("tcp", crate::tcp::Tcp)),
     ("pipe", "pipe", if_enabled!("pipe", crate::pipe::Pipe)),
     ("fd", "pipe", if_enabled!("pipe", crate::pipe::Descriptors)),

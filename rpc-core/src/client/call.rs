@@ -11,7 +11,7 @@ use crate::codec::Encodings;
 use crate::context;
 use crate::driver::{Driver, Patience, with_thread_waker};
 use crate::error::{Code, Error, Fate};
-use crate::limits::{EXACT, MAX_DEADLINE};
+use crate::limits::{EXACT, MAX_DEADLINE, MAX_PRIORITY};
 use crate::session::{CallParts, Settled, Started};
 
 /// A call of a remote method. Nothing happens until it is started, which happens at its first poll, or by
@@ -48,6 +48,7 @@ pub struct Call<T, E = Error> {
     core: ClientCore,
     method: u16,
     deadline: Duration,
+    priority: u8,
     decode: fn(Reply<'_>) -> Result<T, E>,
     pub(super) state: State,
     /// What is left of it while the call is polled and looks for its verdict itself.
@@ -79,6 +80,7 @@ pub fn call<T, E, A: Encodings>(
         core: core.clone(),
         method,
         deadline: core.connection.policy().deadline,
+        priority: 0,
         decode,
         state,
         patience: None,
@@ -113,6 +115,20 @@ impl<T, E> Call<T, E> {
         self
     }
 
+    /// The same call with this priority, 0 to 31: of the calls that wait in a mailbox the highest is taken first,
+    /// and among equals the eldest. 0 unless this says otherwise, 31 at most. On other wires nothing waits, and this
+    /// changes nothing.
+    ///
+    /// ```
+    /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-priority")?;
+    /// assert_eq!(calc.add(2, 3).priority(31).wait()?, 5);
+    /// # Ok::<(), farcall::Error>(())
+    /// ```
+    pub fn priority(mut self, priority: u8) -> Self {
+        self.priority = priority.min(MAX_PRIORITY);
+        self
+    }
+
     fn name(&self) -> String {
         format!("{}.{}", self.core.descriptor.name(), self.core.descriptor.method_name(self.method))
     }
@@ -133,12 +149,20 @@ impl<T, E> Call<T, E> {
         let driver = self.driver();
         let (inherited, cause) = context::inherited(driver);
         let deadline = self.deadline.min(MAX_DEADLINE);
+        let priority = self.priority;
         let exact = deadline < EXACT || inherited.is_some();
         let now = if exact { driver.host().now() } else { driver.host().lately() };
         let own = now + deadline;
         let deadline = inherited.map_or(own, |inherited| inherited.min(own));
-        let parts =
-            |body| CallParts { object: self.core.object, method: self.method, body, now, deadline, cause };
+        let parts = |body| CallParts {
+            object: self.core.object,
+            method: self.method,
+            body,
+            now,
+            deadline,
+            cause,
+            priority,
+        };
         let mut started = driver.session().start(parts(body), waker.cloned());
         // Credit may have come back that nobody has read, and who fails at once never reads.
         if let Err((error, body)) = &mut started

@@ -93,6 +93,8 @@ pub struct CallParts {
     pub deadline: Time,
     /// The peer's call during whose handling this one is made.
     pub cause: Option<u64>,
+    /// Of 0 to 31, the highest first where calls wait in a queue.
+    pub priority: u8,
 }
 
 impl Session {
@@ -102,7 +104,7 @@ impl Session {
     /// As [`Machine::call`](crate::proto::Machine::call), or why the session has ended; `NotSent`. The arguments' buffer
     /// comes back with the error.
     pub fn start(&self, parts: CallParts, waker: Option<Waker>) -> Result<Started, (Error, Vec<u8>)> {
-        let CallParts { object, method, body, now, deadline, cause } = parts;
+        let CallParts { object, method, body, now, deadline, cause, priority } = parts;
         let mut inner = self.lock();
         if let Some(error) = &inner.ended {
             return Err((error.with_fate(Fate::NotSent), body));
@@ -110,7 +112,8 @@ impl Session {
         let alone = inner.machine.outstanding() == 0;
         let entry = inner.waiters.slots.vacant_key();
         let token = u32::try_from(entry).expect("calls are bounded far below 2^32");
-        match inner.machine.call(NewCall { token, object, method, body, at: now, deadline, cause }) {
+        match inner.machine.call(NewCall { token, object, method, body, at: now, deadline, cause, priority })
+        {
             Ok(key) => {
                 inner.waiters.slots.insert(Waiter { key, settled: None, waker });
                 let sooner = inner.armed.is_none_or(|armed| deadline < armed);

@@ -54,6 +54,7 @@ impl Options {
             })?),
         };
         let full = query.take_choice("full", &[("wait", WhenFull::Wait), ("fail", WhenFull::Fail)])?;
+        query.set_full(full.or(self.full).unwrap_or_default());
         let deadline = query.take_duration("deadline", DEADLINES)?;
         let shared = self.for_server(query)?;
         Ok(Options {

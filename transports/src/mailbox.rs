@@ -1,0 +1,154 @@
+//! `mailbox:/NAME`: callers address a named message queue, from which any number of servers take calls.
+//!
+//! Nobody is at the other end of a mailbox. Each side has a link that plays the part of the other towards its own driver:
+//! `caller` turns frames into letters and slips into verdicts, `taker` does the reverse.
+
+use farcall_core::transport::{Link, Listener};
+use farcall_core::{Code, Error, Fate};
+use rustix::rand::{GetRandomFlags, getrandom};
+
+use crate::query::Query;
+use crate::queue::{self, Opening, Queue, Shape};
+use crate::scheme::Scheme;
+use crate::single::Single;
+use crate::url::Url;
+
+mod bell;
+mod caller;
+mod drawer;
+mod laggards;
+mod post;
+mod taker;
+
+use drawer::Drawer;
+
+/// Letters that a mailbox holds unless the URL says otherwise: what the kernel gives everybody.
+const DEPTH: usize = 10;
+
+/// Bytes of a letter unless the URL says otherwise: large enough for small arguments, small enough for twenty mailboxes.
+const LETTER: usize = 4096;
+
+/// What a letter may be: its names alone can take 850 bytes.
+const LETTERS: (usize, usize) = (1024, 1024 * 1024);
+
+/// Calls that a server takes at once unless the URL says otherwise: what it has not begun is for others.
+const TAKE: u32 = 1;
+
+pub(crate) struct Mailbox;
+
+impl Scheme for Mailbox {
+    fn name(&self) -> &'static str {
+        "mailbox"
+    }
+
+    fn connect(&self, url: &Url, query: &mut Query) -> Result<Box<dyn Link>, Error> {
+        let wish = Wish::of(query)?;
+        let when_full = query.full();
+        query.finish()?;
+        let (queue, drawer) = wish.open(url)?;
+        Ok(Box::new(caller::CallerLink::new(url, queue, drawer, when_full)?))
+    }
+
+    fn listen(&self, url: &Url, query: &mut Query) -> Result<Box<dyn Listener>, Error> {
+        let wish = Wish::of(query)?;
+        let most = query.take_number("take", 1..=farcall_core::limits::DEFAULT_WINDOW)?.unwrap_or(TAKE);
+        let codec = query.take_text("codec")?.unwrap_or_else(|| "bincode".to_owned());
+        query.finish()?;
+        let (queue, drawer) = wish.open(url)?;
+        let link = taker::TakerLink::new(url, queue, drawer, most as usize, codec)?;
+        let address = format!("mailbox:{}", url.path().display());
+        Ok(Box::new(Single::new(Box::new(link), address).map_err(|error| exhausted(url, error))?))
+    }
+}
+
+/// Removes the mailbox `url` with all calls that wait in it; those who have it open keep it among themselves. `false`:
+/// there is none. A mailbox that is not removed stays until the system ends.
+///
+/// # Errors
+/// `InvalidConfig` for another URL, `PermissionDenied` if it belongs to another user.
+///
+/// ```
+/// # use farcall::testkit::calculator::{Calc, CalculatorClient, CalculatorServer};
+/// let calc: CalculatorClient = farcall::connect("mailbox:/doc-remove").wait()?;
+/// let sum = calc.add(2, 3).submit(); // nobody serves it yet
+/// let server = farcall::serve("mailbox:/doc-remove", CalculatorServer::new(Calc)).wait()?;
+/// assert_eq!(sum.wait()?, 5);
+/// # drop(server);
+/// assert!(farcall::remove_mailbox("mailbox:/doc-remove")?);
+/// # Ok::<(), farcall::Error>(())
+/// ```
+pub fn remove_mailbox(url: &str) -> Result<bool, Error> {
+    let url = Url::parse(url)?;
+    if url.scheme() != "mailbox" {
+        return Err(url.refuse("it is no mailbox; write mailbox:/NAME"));
+    }
+    let name = name(&url)?;
+    let is_there = queue::remove(&url, &name)?;
+    Drawer::open(&url, &name)?.empty();
+    Ok(is_there)
+}
+
+/// What a URL asks of a mailbox that is not there yet; one that is there must be so.
+struct Wish {
+    depth: Option<usize>,
+    letter: Option<usize>,
+}
+
+impl Wish {
+    fn of(query: &mut Query) -> Result<Self, Error> {
+        let depth = query.take_number("depth", 1..=65_536)?;
+        let letter = query.take_bytes("msgsize", LETTERS.0..=LETTERS.1)?;
+        Ok(Wish { depth, letter })
+    }
+
+    fn open(&self, url: &Url) -> Result<(Queue, Drawer), Error> {
+        let name = name(url)?;
+        let shape = Shape { depth: self.depth.unwrap_or(DEPTH), message: self.letter.unwrap_or(LETTER) };
+        let queue = Queue::open(url, &name, Opening::NewOrThere, shape)?;
+        let found = queue.shape();
+        let differs = self.depth.is_some_and(|depth| depth != found.depth)
+            || self.letter.is_some_and(|letter| letter != found.message);
+        if differs || found.message < LETTERS.0 {
+            return Err(url.refuse(format!(
+                "the mailbox is there already and holds {} messages of {} bytes; leave out ?depth= and ?msgsize=, or \
+                 remove it first (remove_mailbox)",
+                found.depth, found.message
+            )));
+        }
+        let drawer = Drawer::open(url, &name)?;
+        drawer.sweep();
+        Ok((queue, drawer))
+    }
+}
+
+/// The queue's name, with its slash.
+fn name(url: &Url) -> Result<String, Error> {
+    url.without_host()?;
+    let name = url.path().to_str().unwrap_or_default();
+    let is_name = name.strip_prefix('/').is_some_and(|bare| {
+        !bare.is_empty() && !bare.starts_with('.') && bare.len() <= 128 && !bare.contains(['/', '\0'])
+    });
+    if !is_name {
+        return Err(
+            url.refuse("a mailbox has one slash and a name of at most 128 bytes; write mailbox:/NAME")
+        );
+    }
+    Ok(name.to_owned())
+}
+
+/// 128 bits that nobody can guess.
+fn random_id(url: &Url) -> Result<[u8; 16], Error> {
+    let mut id = [0; 16];
+    match rustix::io::retry_on_intr(|| getrandom(&mut id, GetRandomFlags::empty())) {
+        Ok(16) => Ok(id),
+        _ => Err(Error::new(
+            Code::ResourceExhausted,
+            Fate::NotSent,
+            format!("{url}: the system gives no random numbers; try again"),
+        )),
+    }
+}
+
+fn exhausted(url: &Url, error: impl Into<std::io::Error>) -> Error {
+    crate::refusal::refused(url, "opening the mailbox", error, &[])
+}
