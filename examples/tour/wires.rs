@@ -101,7 +101,7 @@ pub(crate) struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // The only thing that outlives its servers.
+        // Its server does the same, unless it was killed.
         if self.url.starts_with("mailbox:") {
             let _ = farcall::remove_mailbox(&self.url);
         }
@@ -163,7 +163,7 @@ impl Running {
             Wire::UnixAbstract => format!("unix:@farcall-tour-{}-{words}", std::process::id()),
             Wire::Shm => format!("shm:{}", encode(&scratch.join(format!("{words}-memory")))),
             Wire::Local => format!("local:{}", encode(&scratch.join(format!("{words}-local")))),
-            Wire::Mailbox => format!("mailbox:/farcall-tour-{}-{words}", std::process::id()),
+            Wire::Mailbox => format!("mailbox:/farcall-tour-{}-{words}?msgsize=1KiB", std::process::id()),
             Wire::Tcp => "tcp://127.0.0.1:0".to_owned(),
         };
         let (process, url) = Process::start(Command::new(program), &listen, style)?;
@@ -255,8 +255,13 @@ fn announce(handle: &ServerHandle) -> Result<(), farcall::Error> {
         return Ok(());
     }
     println!("{}", handle.url());
-    std::thread::spawn(|| {
+    let url = handle.url().to_owned();
+    std::thread::spawn(move || {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        if url.starts_with("mailbox:") {
+            // The only thing that outlives its servers.
+            let _ = farcall::remove_mailbox(&url);
+        }
         std::process::exit(0);
     });
     Ok(())

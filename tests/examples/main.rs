@@ -7,8 +7,17 @@ use std::path::Path;
 
 use program::Program;
 
-const WIRES: [&str; 6] =
-    ["mem:NAME", "unix:/path", "unix:@name", "tcp://127.0.0.1", "fd:R,W", "exec: / stdio:"];
+const WIRES: [&str; 9] = [
+    "mem:NAME",
+    "unix:/path",
+    "unix:@name",
+    "shm:/path",
+    "local:/path",
+    "mailbox:/NAME",
+    "tcp://127.0.0.1",
+    "fd:R,W",
+    "exec: / stdio:",
+];
 
 fn sources() -> &'static str {
     concat!(env!("CARGO_MANIFEST_DIR"), "/src")
@@ -66,6 +75,16 @@ fn custom_transport_carries_calls() {
     let ended = Program::example("custom_transport").run();
     assert!(ended.stdout.starts_with("22000 bytes came back, "), "{}{}", ended.stdout, ended.stderr);
     assert_eq!(ended.code, Some(0));
+}
+
+#[test]
+fn producers_and_consumers_share_a_bounded_mailbox() {
+    let ended = Program::example("producer_consumer").run();
+    let expected = "120 items produced, 120 stored\nevery consumer had its share: true\n";
+    assert_eq!(ended.stdout, expected, "{}", ended.stderr);
+    assert_eq!(ended.code, Some(0));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/producer_consumer.rs");
+    assert!(std::fs::read_to_string(source).unwrap().lines().count() < 100);
 }
 
 #[test]

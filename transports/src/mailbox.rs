@@ -3,6 +3,7 @@
 //! Nobody is at the other end of a mailbox. Each side has a link that plays the part of the other towards its own driver:
 //! `caller` turns frames into letters and slips into verdicts, `taker` does the reverse.
 
+use farcall_core::codec::Codec;
 use farcall_core::transport::{Link, Listener};
 use farcall_core::{Code, Error, Fate};
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -52,10 +53,17 @@ impl Scheme for Mailbox {
     fn listen(&self, url: &Url, query: &mut Query) -> Result<Box<dyn Listener>, Error> {
         let wish = Wish::of(query)?;
         let most = query.take_number("take", 1..=farcall_core::limits::DEFAULT_WINDOW)?.unwrap_or(TAKE);
-        let codec = query.take_text("codec")?.unwrap_or_else(|| "bincode".to_owned());
+        let codec = query.take_text("codec")?;
+        let known = codec.as_deref().map_or(Some(Codec::default()), Codec::from_name);
+        let Some(codec) = known else {
+            let name = codec.unwrap_or_default();
+            return Err(url.refuse(format!(
+                "option `codec` does not know `{name}`; it may be left out of this build (features)"
+            )));
+        };
         query.finish()?;
         let (queue, drawer) = wish.open(url)?;
-        let link = taker::TakerLink::new(url, queue, drawer, most as usize, codec)?;
+        let link = taker::TakerLink::new(url, queue, drawer, most as usize, codec.name().to_owned())?;
         let address = format!("mailbox:{}", url.path().display());
         Ok(Box::new(Single::new(Box::new(link), address).map_err(|error| exhausted(url, error))?))
     }
@@ -151,4 +159,93 @@ fn random_id(url: &Url) -> Result<[u8; 16], Error> {
 
 fn exhausted(url: &Url, error: impl Into<std::io::Error>) -> Error {
     crate::refusal::refused(url, "opening the mailbox", error, &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use farcall::testkit::calculator::{Calc, CalculatorClient, CalculatorServer};
+    use farcall_core::testkit::Watchdog;
+    use farcall_core::wire::mailbox::{Arguments, Letter, News, Outcome, Slip};
+    use farcall_core::wire::{Kind, decode_error};
+    use std::time::Duration;
+
+    /// A queue under the mailbox of a test, which goes with it.
+    struct Beneath {
+        url: String,
+        queue: Queue,
+    }
+
+    impl Beneath {
+        fn of(test: &str) -> Self {
+            let url = format!("mailbox:/farcall-{test}-{}", std::process::id());
+            let parsed = Url::parse(&url).unwrap();
+            let shape = Shape { depth: DEPTH, message: LETTER };
+            let queue = Queue::open(&parsed, &name(&parsed).unwrap(), Opening::New, shape).unwrap();
+            Beneath { url, queue }
+        }
+    }
+
+    impl Drop for Beneath {
+        fn drop(&mut self) {
+            let _ = remove_mailbox(&self.url);
+        }
+    }
+
+    #[test]
+    fn garbage_does_not_block_a_mailbox() {
+        let _dog = Watchdog::over("garbage", Duration::from_secs(30));
+        let mailbox = Beneath::of("garbage");
+        let letter = |service, method, arguments| {
+            let (codec, deadline) = ("bincode", u64::MAX);
+            Letter { reply_to: [9; 16], call: 1, deadline, fingerprint: 0, codec, service, method, arguments }
+                .encode()
+        };
+        let whole = letter("Calculator", "add", Arguments::Here(&[255; 40]));
+        let lost = letter("Calculator", "add", Arguments::File([1; 16], 3));
+        let strange = letter("Nobody", "nothing", Arguments::Here(b""));
+        for junk in [&b""[..], b"GET / HTTP/1.1", &[0; 4096], &whole[..40], &whole, &lost, &strange] {
+            assert!(mailbox.queue.put(junk, 31).unwrap());
+        }
+        let server = farcall::serve(&*mailbox.url, CalculatorServer::new(Calc)).wait().unwrap();
+        let calc: CalculatorClient = farcall::connect(&*mailbox.url).wait().unwrap();
+        assert_eq!(calc.add(2, 3).wait().unwrap(), 5);
+        drop(server);
+    }
+
+    #[test]
+    fn a_call_in_another_codec_is_refused_in_words_before_it_is_made() {
+        let _dog = Watchdog::over("codec", Duration::from_secs(30));
+        let mailbox = Beneath::of("codec");
+        let id = random_id(&Url::parse(&mailbox.url).unwrap()).unwrap();
+        let slips = post::Inbox::open(&id).unwrap();
+        let (codec, service, method, arguments) = ("morse", "Calculator", "add", Arguments::Here(b"-."));
+        let (call, deadline, fingerprint) = (7, u64::MAX, 0);
+        let letter = Letter { reply_to: id, call, deadline, fingerprint, codec, service, method, arguments };
+        assert!(mailbox.queue.put(&letter.encode(), 0).unwrap());
+        let _server = farcall::serve(&*mailbox.url, CalculatorServer::new(Calc)).wait().unwrap();
+        let mut buf = vec![0; post::LARGEST];
+        let arrived = loop {
+            match slips.receive(&mut buf).unwrap() {
+                Some(arrived) => break arrived,
+                None => std::thread::yield_now(),
+            }
+        };
+        let slip = Slip::decode(&buf[..arrived.size]).unwrap();
+        let News::Verdict { kind: Kind::Error, result: Outcome::Here(payload), .. } = slip.news else {
+            panic!("{slip:?}");
+        };
+        let error = decode_error(payload).unwrap();
+        assert_eq!((slip.call, error.code(), error.fate()), (7, Code::Unsupported, Fate::NotExecuted));
+        assert!(error.to_string().contains("morse") && error.to_string().contains("?codec="), "{error}");
+    }
+
+    #[test]
+    fn a_server_that_cannot_read_a_codec_does_not_begin() {
+        let error =
+            farcall::serve("mailbox:/farcall-no-codec?codec=morse", CalculatorServer::new(Calc)).wait();
+        let error = error.err().unwrap();
+        assert_eq!(error.code(), farcall::Code::InvalidConfig);
+        assert!(error.to_string().contains("morse"), "{error}");
+    }
 }

@@ -127,3 +127,70 @@ fn read(file: File, size: u64) -> io::Result<Vec<u8>> {
     file.take(size.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 == size { Ok(bytes) } else { Err(io::Error::other("it has another size")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A drawer in a directory of its own.
+    fn drawer() -> (tempfile::TempDir, Drawer) {
+        let directory = tempfile::tempdir().unwrap();
+        let prefix = ".mailbox-orders.".to_owned();
+        let drawer = Drawer { directories: vec![directory.path().to_owned()], prefix };
+        (directory, drawer)
+    }
+
+    fn files(drawer: &Drawer) -> usize {
+        fs::read_dir(&drawer.directories[0]).unwrap().count()
+    }
+
+    #[test]
+    fn arguments_are_taken_once_and_go_if_their_letter_was_never_put() {
+        let (_directory, drawer) = drawer();
+        let later = since_boot() + 60 * GRACE;
+        let mut kept = drawer.keep(later, [1; 16], b"large").unwrap();
+        kept.put();
+        drop(kept);
+        assert_eq!(drawer.take(later, [1; 16], 5).unwrap(), b"large");
+        assert!(drawer.take(later, [1; 16], 5).is_err(), "they are gone");
+        drop(drawer.keep(later, [2; 16], b"never put").unwrap());
+        assert_eq!(files(&drawer), 0);
+    }
+
+    #[test]
+    fn what_belongs_to_no_call_any_more_is_swept_and_nothing_else() {
+        let (directory, drawer) = drawer();
+        let now = since_boot();
+        for (number, deadline) in [(1, now - 2 * GRACE), (2, now + 60 * GRACE)] {
+            drawer.keep(deadline, [number; 16], b"orphan").unwrap().put();
+        }
+        fs::write(directory.path().join(".mailbox-orders.notes"), b"somebody's").unwrap();
+        fs::write(directory.path().join(".mailbox-others.00"), b"another's").unwrap();
+        drawer.sweep();
+        assert_eq!(files(&drawer), 3);
+        assert!(drawer.take(now - 2 * GRACE, [1; 16], 6).is_err());
+        drawer.empty();
+        assert_eq!(files(&drawer), 2);
+    }
+
+    #[test]
+    fn what_was_planted_in_place_of_arguments_is_not_read() {
+        let (directory, drawer) = drawer();
+        let path = directory.path().join(drawer.file(7, [3; 16]));
+        std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
+        assert!(drawer.take(7, [3; 16], 1).is_err());
+        fs::remove_file(&path).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &path,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+            0,
+        )
+        .unwrap();
+        assert!(drawer.take(7, [3; 16], 1).is_err());
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, b"another size").unwrap();
+        assert!(drawer.take(7, [3; 16], 1).is_err());
+    }
+}
