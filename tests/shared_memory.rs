@@ -1,5 +1,6 @@
 //! Shared memory as a program sees it: which wire it got and why, after a fork, and what it says where it cannot be had.
 
+use std::future::IntoFuture;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -186,4 +187,72 @@ fn a_message_of_which_only_a_part_found_room_was_not_sent() {
     server.wait().unwrap();
     let error = call.wait().unwrap_err();
     assert_eq!(error.fate(), Fate::NotSent, "{error}");
+}
+
+#[test]
+fn a_task_that_waits_learns_of_a_kill_and_of_what_was_not_taken() {
+    let _watchdog = Watchdog::new(LIMIT);
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("shm:{}/s", directory.path().display());
+    let (mut server, scale) = served(&url);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let other: ScaleClient = farcall::connect(url.as_str()).await.unwrap();
+        assert_eq!(other.weigh(vec![0; 5]).await, Ok(5));
+        stop(&server);
+        let waiting = tokio::spawn(other.weigh(vec![0; 7]).submit());
+        tokio::task::yield_now().await;
+        server.kill().unwrap();
+        let error = waiting.await.unwrap().unwrap_err();
+        assert_eq!(
+            (error.code(), error.fate()),
+            (Code::PeerGone(Gone::Exited), Fate::NotExecuted),
+            "{error}"
+        );
+        server.wait().unwrap();
+    });
+    drop(scale);
+}
+
+#[test]
+fn grants_and_dies_when_asked() {
+    if is_child("grants_and_dies_when_asked") {
+        let url = farcall::transport::Url::parse(&std::env::var("URL").unwrap()).unwrap();
+        let mut listener = farcall::transport::links::listen(&url, &mut url.query()).unwrap();
+        let _link = loop {
+            match listener.accept() {
+                Ok(link) => break link,
+                Err(_) => std::thread::yield_now(),
+            }
+        };
+        kill_process(rustix::process::getpid(), Signal::KILL).unwrap();
+    }
+}
+
+#[test]
+fn a_server_that_dies_before_its_hello_is_not_waited_for() {
+    let _watchdog = Watchdog::new(LIMIT);
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("shm:{}/s", directory.path().display());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for style in ["waiting", "on a runtime", "on the helper thread"] {
+        let mut server = child("grants_and_dies_when_asked").env("URL", &url).spawn().unwrap();
+        let began = Instant::now();
+        let error = loop {
+            let connect = farcall::connect::<Connection>(url.as_str());
+            let error = match style {
+                "waiting" => connect.wait(),
+                "on a runtime" => runtime.block_on(connect.into_future()),
+                _ => farcall::testkit::block_on(connect.into_future()),
+            };
+            // Unavailable: it is not there yet.
+            match error.unwrap_err() {
+                error if error.code() != Code::Unavailable => break error,
+                _ => assert!(began.elapsed() < LIMIT),
+            }
+        };
+        assert_eq!(error.code(), Code::PeerGone(Gone::Exited), "{style}: {error}");
+        assert!(began.elapsed() < farcall::limits::HANDSHAKE, "{style}: {:?}", began.elapsed());
+        server.wait().unwrap();
+    }
 }

@@ -65,6 +65,8 @@ pub struct Driver {
     /// same time.
     room: AtomicUsize,
     waiting: Waiting,
+    /// The link can be looked at without a system call.
+    looks_free: bool,
     company: polite::Company,
     attendants: attend::Attendants,
     sleeper: Mutex<Option<Arc<dyn Sleeper>>>,
@@ -106,6 +108,7 @@ impl Driver {
     /// Puts a driver together. Nothing is sent before the first turn.
     pub fn new(parts: Parts) -> Arc<Self> {
         let Parts { session, link, host, server, home, waiting, url } = parts;
+        let looks_free = link.is_quiet().is_some();
         Arc::new(Driver {
             session,
             peer: Mutex::new(link.peer()),
@@ -113,6 +116,7 @@ impl Driver {
             wanted: AtomicBool::new(false),
             room: AtomicUsize::new(0),
             waiting,
+            looks_free,
             company: polite::Company::default(),
             host,
             server,

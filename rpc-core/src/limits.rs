@@ -77,7 +77,7 @@ pub const EXACT: Duration = Duration::from_secs(1);
 pub const PAUSE: Duration = Duration::from_micros(1);
 
 /// A task that is polled again so soon was the only one ready: a runtime needs a part of this for itself.
-pub const AT_ONCE: Duration = Duration::from_nanos(1_200);
+pub const AT_ONCE: Duration = Duration::from_nanos(1_000);
 
 /// How long a polite wait looks again before it sleeps: about what sleep and wake-up cost.
 pub const LOOK_AGAIN: Duration = Duration::from_micros(20);
@@ -113,7 +113,8 @@ pub const MAX_REASON: usize = 448;
 /// Connections that a rendezvous has accepted and whose request has not come; the eldest makes room for another.
 pub const MAX_AWAITED: usize = 64;
 
-/// Bytes of one direction's ring in shared memory: the least holds a largest frame and some, the most keeps positions small.
+/// Bytes of one direction's ring in shared memory: the least holds a frame of the largest size and a quarter more, the most
+/// bounds what a peer can make us map.
 pub const RINGS: (usize, usize) = (128 * 1024, 1024 * 1024 * 1024);
 
 /// Bytes of one direction's ring unless `?ring=` says otherwise: it stays in a processor's cache.

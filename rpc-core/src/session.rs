@@ -3,6 +3,7 @@
 //! Under this lock runs no user code: wakers are cloned, woken and dropped outside, values are encoded and decoded
 //! outside, handlers run outside.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::Waker;
@@ -38,8 +39,6 @@ const PATIENCE: u32 = 64;
 /// How things stand after a [`Session::step`].
 #[derive(Debug)]
 pub struct Step {
-    /// What is to be sent.
-    pub frame: Option<Outgoing>,
     /// There is more.
     pub more: bool,
     /// So many bytes of answers wait that nothing more may be read.
@@ -142,17 +141,30 @@ impl Session {
         Ok(self.due() <= now || !inner.machine.is_flushed() || !inner.watchers.is_empty())
     }
 
-    /// Time has passed, and a frame is taken to be sent.
-    pub fn step(&self, now: Time, chores: &mut Chores) -> Step {
+    /// Time has passed, and frames are taken to be sent: about `budget` bytes.
+    ///
+    /// Many at once: a lock that is taken right after something was written for another processor waits for that.
+    pub fn step(
+        &self,
+        now: Time,
+        budget: usize,
+        frames: &mut VecDeque<Outgoing>,
+        chores: &mut Chores,
+    ) -> Step {
         let mut inner = self.lock();
         if inner.machine.poll_timeout().is_some_and(|due| due <= now) {
             inner.machine.handle_timeout(now);
             inner.absorb_events(chores);
         }
-        let frame = inner.machine.poll_transmit(now);
+        let mut bytes = 0;
+        while bytes < budget
+            && let Some(frame) = inner.machine.poll_transmit(now)
+        {
+            bytes += frame.head.as_slice().len() + frame.body().len();
+            frames.push_back(frame);
+        }
         self.note_due(&inner);
         Step {
-            frame,
             more: !inner.machine.is_flushed(),
             over_budget: inner.must_pause(),
             watched: !inner.watchers.is_empty() || inner.machine.is_closing(),
@@ -182,9 +194,10 @@ impl Session {
     pub fn expected(&self) -> Expected {
         let inner = self.lock();
         match (inner.machine.outstanding(), inner.asked) {
-            (1.., _) => Expected::Verdicts,
-            (0, true) => Expected::Requests,
-            (0, false) => Expected::Nothing,
+            // A lone call is looked for by its caller.
+            (2.., _) => Expected::Verdicts,
+            (_, true) => Expected::Requests,
+            (_, false) => Expected::Nothing,
         }
     }
 

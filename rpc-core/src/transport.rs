@@ -52,9 +52,9 @@ pub trait Link: Send {
     /// A [`LinkFault`] ends the connection.
     fn receive(&mut self) -> Result<Received<'_>, LinkFault>;
 
-    /// Whether a turn would certainly find nothing to do, where that can be told without a system call.
-    fn is_quiet(&self) -> bool {
-        false
+    /// Whether there is nothing to receive, on a wire that can tell without a system call; others never say.
+    fn is_quiet(&self) -> Option<bool> {
+        None
     }
 
     /// How many frames kernel or ring have accepted to their last byte, counted from the first.

@@ -114,9 +114,13 @@ impl<M: Memory + Clone> Ends<M> {
         if !published && !owes_room {
             return false;
         }
-        self.consumer.told();
         // A peer that has taken everything and has gone to sleep again since needs no bell.
-        self.rest.must_ring(|| !owes_room && self.producer.is_drained())
+        let rings = self.rest.must_ring(|| !owes_room && self.producer.is_drained());
+        if rings || owes_room {
+            // Room that nobody was told of counts on.
+            self.consumer.told();
+        }
+        rings
     }
 }
 

@@ -5,6 +5,8 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+#[cfg(feature = "tokio")]
+use std::task::Waker;
 
 use farcall_core::driver::{Driver, Host, Sleeper, Task};
 use farcall_core::{Error, Time};
@@ -111,6 +113,11 @@ impl Host for Local {
 
     fn end_pause(&self) {
         PAUSING.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    #[cfg(feature = "tokio")]
+    fn wake_later(&self, waker: &Waker) {
+        tokio::wake_later(waker);
     }
 
     fn block(&self, wait: &mut dyn FnMut()) -> Result<(), Error> {

@@ -23,7 +23,7 @@ pub fn submit_all<T, E: From<Error>>(calls: impl IntoIterator<Item = Call<T, E>>
     let mut unflushed: Option<Arc<Driver>> = None;
     for call in &mut calls {
         let Some(started) = call.start(None) else { continue };
-        if started.alone && call.driver().is_side_by_side() {
+        if (started.alone || started.many) && call.driver().is_side_by_side() {
             call.driver().flush_at(started.at);
         }
         match &unflushed {

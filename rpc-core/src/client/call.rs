@@ -154,15 +154,9 @@ impl<T, E> Call<T, E> {
         let now = if exact { driver.host().now() } else { driver.host().lately() };
         let own = now + deadline;
         let deadline = inherited.map_or(own, |inherited| inherited.min(own));
-        let parts = |body| CallParts {
-            object: self.core.object,
-            method: self.method,
-            body,
-            now,
-            deadline,
-            cause,
-            priority,
-        };
+        let (object, method) = (self.core.object, self.method);
+        let looks = driver.is_polite();
+        let parts = |body| CallParts { object, method, body, now, deadline, cause, looks, priority };
         let mut started = driver.session().start(parts(body), waker.cloned());
         // Credit may have come back that nobody has read, and who fails at once never reads.
         if let Err((error, body)) = &mut started
@@ -243,9 +237,8 @@ impl<T, E: From<Error>> Call<T, E> {
             }
             result = Some(match self.state {
                 State::Started(token) => {
-                    let alone = started.is_some_and(|started| started.alone);
                     let settled = driver
-                        .wait_politely(token, alone)
+                        .wait_politely(token, started.map(|started| started.alone))
                         .unwrap_or_else(|| driver.wait(token, started.is_some() && !polite));
                     self.state = State::Done;
                     self.finish(settled)

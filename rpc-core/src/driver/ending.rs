@@ -90,7 +90,7 @@ impl Driver {
         self.session.lose(error, Handed { accepted, taken }, chores);
         turn.link = None;
         turn.post = None;
-        turn.frame = None;
+        turn.frames.clear();
         turn.blocked = false;
         self.rouse();
     }

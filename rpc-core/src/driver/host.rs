@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Waker;
 
 #[cfg(unix)]
 use std::os::fd::OwnedFd;
@@ -64,6 +65,11 @@ pub trait Host: Send + Sync {
 
     /// One thread less pauses.
     fn end_pause(&self);
+
+    /// Wakes a task that is being polled, after all other tasks that are ready have had their turn.
+    fn wake_later(&self, waker: &Waker) {
+        waker.wake_by_ref();
+    }
 
     /// Gives the processor to whoever is ready.
     fn give_way(&self) {

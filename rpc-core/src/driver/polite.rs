@@ -56,6 +56,8 @@ pub struct Patience {
     room: usize,
     /// It is among those who pause.
     pauses: bool,
+    /// A look takes no system call.
+    looks_free: bool,
     looks: u32,
     since: Option<Time>,
     /// When a task left the processor to others.
@@ -71,6 +73,9 @@ impl Patience {
     /// What comes after a look that has found nothing.
     pub fn moment(&mut self, host: &dyn Host) -> Moment {
         self.looks = self.looks.wrapping_add(1);
+        if self.looks_free && self.room == 0 && !self.looks.is_multiple_of(LOOKS) {
+            return Moment::Passed;
+        }
         if self.pauses || (self.since.is_none() && self.room > 0) {
             if !self.pauses {
                 self.pauses = host.begin_pause(self.room);
@@ -175,8 +180,15 @@ impl Driver {
     /// Patience for one wait, unless this connection sleeps at once. `alone`: nothing else is outstanding on it.
     pub fn patience(&self, alone: bool) -> Option<Patience> {
         let room = if alone { self.room.load(Ordering::Relaxed) } else { 0 };
-        let patience =
-            Patience { waiting: self.waiting, room, pauses: false, looks: 0, since: None, left: None };
+        let patience = Patience {
+            waiting: self.waiting,
+            room,
+            pauses: false,
+            looks_free: self.looks_free,
+            looks: 0,
+            since: None,
+            left: None,
+        };
         (self.waiting != Waiting::Park).then_some(patience)
     }
 
@@ -189,7 +201,7 @@ impl Driver {
     pub(super) fn glance(self: &Arc<Self>, may_dispatch: bool) -> Glance {
         let Ok(mut turn) = self.turn.try_lock() else { return Glance::Taken };
         turn.stay_awake();
-        let is_quiet = turn.link.as_ref().is_some_and(|link| link.is_quiet());
+        let is_quiet = turn.link.as_ref().and_then(|link| link.is_quiet()) == Some(true);
         if is_quiet && self.session.due() > self.host.lately() {
             drop(turn);
             if self.was_wanted() {
@@ -222,7 +234,7 @@ impl Driver {
         while settled.is_none() {
             let glance = self.glance(false);
             if glance != Glance::Quiet || patience.looks.is_multiple_of(LOOKS) {
-                settled = self.session.take(token, waker);
+                settled = self.session.try_take(token);
             }
             match patience.moment(host) {
                 _ if settled.is_some() || glance == Glance::More => {}
@@ -261,7 +273,7 @@ impl Driver {
     /// Leaves the processor to the other tasks that are ready, to look again after them.
     pub fn look_soon(&self, patience: &mut Patience, waker: &Waker) {
         patience.leave(&*self.host);
-        waker.wake_by_ref();
+        self.host.wake_later(waker);
     }
 
     /// Somebody who has looked at the link without being its attendant goes away: the attendants are to hear of its news.
@@ -272,8 +284,16 @@ impl Driver {
     }
 
     /// Waits politely for a call's verdict; `None`: it has taken longer than that.
-    pub fn wait_politely(self: &Arc<Self>, token: u32, alone: bool) -> Option<Settled> {
-        let mut patience = self.patience(alone)?;
+    ///
+    /// `started`: just now, and whether alone.
+    pub fn wait_politely(self: &Arc<Self>, token: u32, started: Option<bool>) -> Option<Settled> {
+        let mut patience = self.patience(started == Some(true))?;
+        // The verdict of an older call may have come with that of another.
+        if started.is_none()
+            && let Some(settled) = self.session.try_take(token)
+        {
+            return Some(settled);
+        }
         let host = &*self.host;
         let settled = loop {
             let glance = self.glance(false);

@@ -1,5 +1,6 @@
 //! The turn: receive, tick, flush, under one lock; then, with the lock free, wake and dispatch.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use crate::driver::ending::gone;
@@ -28,8 +29,8 @@ pub enum Receive {
 /// The link and what has been taken from the session for it.
 pub(super) struct Turn {
     pub(super) link: Option<Box<dyn Link>>,
-    /// The frame that found no room.
-    pub(super) frame: Option<Outgoing>,
+    /// What was taken from the session and not yet by the link.
+    pub(super) frames: VecDeque<Outgoing>,
     pub(super) blocked: bool,
     pub(super) paused: bool,
     pub(super) partial: bool,
@@ -47,7 +48,7 @@ impl Turn {
     pub(super) fn new(link: Box<dyn Link>) -> Self {
         Turn {
             link: Some(link),
-            frame: None,
+            frames: VecDeque::new(),
             blocked: false,
             paused: false,
             partial: false,
@@ -195,7 +196,7 @@ impl Driver {
                     match self.session.receive(frame, now, chores) {
                         Ok(step) => wanted |= step,
                         Err(violation) => {
-                            let waiting = turn.frame.is_some();
+                            let waiting = !turn.frames.is_empty();
                             break Stopped::Ended(self.accuse(&mut **link, waiting, &violation.0));
                         }
                     }
@@ -224,7 +225,7 @@ impl Driver {
             && !behind
             && !wanted
             && !turn.blocked
-            && turn.frame.is_none();
+            && turn.frames.is_empty();
         let partial = link.is_mid_frame();
         if partial || turn.partial {
             turn.partial = partial;
@@ -238,19 +239,19 @@ impl Driver {
         let before = link.accepted();
         let was_blocked = turn.blocked;
         let (mut blocked, mut watched, mut more) = (false, false, true);
-        while more && !blocked {
-            let frame = turn.frame.take().or_else(|| {
-                let step = self.session.step(now, chores);
+        while !blocked && (more || !turn.frames.is_empty()) {
+            if turn.frames.is_empty() {
+                let step = self.session.step(now, TURN_BYTES, &mut turn.frames, chores);
                 (turn.paused, watched, more) = (step.over_budget, step.watched, step.more);
-                step.frame
-            });
-            let Some(frame) = frame else { break };
-            let out = OutFrame { head: frame.head.as_slice(), body: frame.body() };
-            match link.send(out).map_err(|fault| self.fault(fault))? {
-                Sent::Taken => frame.recycle(),
-                Sent::WouldBlock => {
+            }
+            while let Some(frame) = turn.frames.front() {
+                let out = OutFrame { head: frame.head.as_slice(), body: frame.body() };
+                if link.send(out).map_err(|fault| self.fault(fault))? == Sent::WouldBlock {
                     blocked = true;
-                    turn.frame = Some(frame);
+                    break;
+                }
+                if let Some(frame) = turn.frames.pop_front() {
+                    frame.recycle();
                 }
             }
         }

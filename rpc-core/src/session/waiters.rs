@@ -95,16 +95,19 @@ pub struct CallParts {
     pub cause: Option<u64>,
     /// Of 0 to 31, the highest first where calls wait in a queue.
     pub priority: u8,
+    /// Its caller looks for the verdict itself if nothing else is outstanding, and need not be woken with it.
+    pub looks: bool,
 }
 
 impl Session {
-    /// Starts a call; `waker` is woken with its verdict.
+    /// Starts a call; `waker` is woken with its verdict, unless the caller looks for it.
     ///
     /// # Errors
     /// As [`Machine::call`](crate::proto::Machine::call), or why the session has ended; `NotSent`. The arguments' buffer
     /// comes back with the error.
     pub fn start(&self, parts: CallParts, waker: Option<Waker>) -> Result<Started, (Error, Vec<u8>)> {
-        let CallParts { object, method, body, now, deadline, cause, priority } = parts;
+        let CallParts { object, method, body, now, deadline, cause, looks, priority } = parts;
+        let mut waker = waker;
         let mut inner = self.lock();
         if let Some(error) = &inner.ended {
             return Err((error.with_fate(Fate::NotSent), body));
@@ -115,6 +118,8 @@ impl Session {
         match inner.machine.call(NewCall { token, object, method, body, at: now, deadline, cause, priority })
         {
             Ok(key) => {
+                // Dropped when the lock is free, if it is not wanted.
+                let waker = if alone && looks { None } else { waker.take() };
                 inner.waiters.slots.insert(Waiter { key, settled: None, waker });
                 let sooner = inner.armed.is_none_or(|armed| deadline < armed);
                 self.note_due(&inner);

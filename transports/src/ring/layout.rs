@@ -12,7 +12,7 @@
 //! All words have 32 bits, and one writer. Words of different writers or of different use are 128 bytes apart, since
 //! processors fetch lines in pairs.
 
-use farcall_core::limits::MAX_FRAME;
+use farcall_core::limits::{MAX_FRAME, RINGS};
 
 use super::Side;
 
@@ -27,10 +27,6 @@ pub(super) const CHECK: usize = 4;
 pub(super) const LENGTH: usize = 8;
 pub(super) const RESERVED: usize = 12;
 
-/// Bytes of one ring: the smallest holds a frame of the largest size and a quarter more, the largest bounds what a peer can
-/// make us map.
-pub(crate) const RING_BYTES: (usize, usize) = (128 * 1024, 1024 * 1024 * 1024);
-
 /// Bytes before the first ring: one page, so that rings begin on pages.
 const CONTROL: usize = 4096;
 
@@ -42,9 +38,9 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// A region of two rings of this size each; `None` unless the size is a power of two within [`RING_BYTES`].
+    /// A region of two rings of this size each; `None` unless the size is a power of two within [`RINGS`].
     pub(crate) fn new(ring_bytes: usize) -> Option<Layout> {
-        let (least, most) = RING_BYTES;
+        let (least, most) = RINGS;
         let is_possible = ring_bytes.is_power_of_two() && (least..=most).contains(&ring_bytes);
         let size = ring_bytes.checked_mul(2)?.checked_add(CONTROL)?;
         (is_possible && isize::try_from(size).is_ok()).then_some(Layout { ring_bytes, longest: MAX_FRAME })

@@ -24,6 +24,10 @@ pub(crate) trait Memory {
     fn copy_in(&self, at: usize, bytes: &[u8]);
     /// Appends `len` bytes of the region, each as it was at some moment.
     fn copy_out(&self, at: usize, len: usize, into: &mut Vec<u8>);
+    /// A hint: the line at `at` will soon be written.
+    fn will_write(&self, at: usize) {
+        let _ = at;
+    }
 }
 
 impl<M: Memory + ?Sized> Memory for Arc<M> {
@@ -45,6 +49,10 @@ impl<M: Memory + ?Sized> Memory for Arc<M> {
 
     fn copy_out(&self, at: usize, len: usize, into: &mut Vec<u8>) {
         M::copy_out(self, at, len, into);
+    }
+
+    fn will_write(&self, at: usize) {
+        M::will_write(self, at);
     }
 }
 
@@ -134,5 +142,10 @@ impl Memory for Mapped {
         unsafe { copy::load(place, end, len) };
         // SAFETY: these bytes have just been written.
         unsafe { into.set_len(into.len() + len) };
+    }
+
+    #[inline]
+    fn will_write(&self, at: usize) {
+        copy::will_write(self.place(at, 1));
     }
 }

@@ -8,6 +8,9 @@ use super::{Broken, Side};
 /// The length that stands for the end: no frame has it.
 pub(super) const END: u32 = u32::MAX;
 
+/// So many lines before it is written, a line is asked for.
+const AHEAD: u64 = 6;
+
 /// What became of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pushed {
@@ -83,6 +86,8 @@ impl<M: Memory> Producer<M> {
         self.position += lines;
         self.seal = seal(self.key, self.position);
         self.pushed += 1;
+        // The consumer has read that line a lap ago: to get it back from there takes as long as some records.
+        self.memory.will_write(self.ring + self.layout.offset(self.position + AHEAD));
         Ok(Pushed::Taken)
     }
 
@@ -129,6 +134,8 @@ impl<M: Memory> Producer<M> {
     pub(crate) fn close(&mut self) {
         if self.over.is_none() {
             self.publish(self.layout.offset(self.position), END);
+            // So that the peer has not taken everything.
+            self.position += 1;
             self.poison(Broken::Ended);
         }
     }

@@ -1,12 +1,13 @@
 //! The doorbell: how one side wakes the other from its sleep, by what the two believe of each other.
 
+use std::io::IoSliceMut;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use farcall_core::Trust;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{OFlags, fcntl_getfl};
-use rustix::io::{read, write};
+use rustix::io::{Errno, ReadWriteFlags, preadv2, read, write};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 /// Rings taken off a socket at once. A peer that rings faster is heard again at the next sleep.
@@ -69,7 +70,13 @@ impl Bell {
         match self {
             Bell::Events { ours, .. } => {
                 let mut rings = [0; 8];
-                read(&**ours, &mut rings).map_or(0, |_| u64::from_ne_bytes(rings))
+                // Whoever shares the description can make it block: the flag says for this call that it must not.
+                let into = &mut [IoSliceMut::new(&mut rings)];
+                let taken = match preadv2(&**ours, into, u64::MAX, ReadWriteFlags::NOWAIT) {
+                    Err(Errno::OPNOTSUPP | Errno::NOSYS) => read(&**ours, &mut rings),
+                    taken => taken,
+                };
+                taken.map_or(0, |_| u64::from_ne_bytes(rings))
             }
             Bell::Socket(socket) => {
                 let mut rings = [0; RINGS];
@@ -79,5 +86,57 @@ impl Bell {
                 taken.map_or(0, |(rings, _)| rings as u64)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::fcntl_setfl;
+
+    fn events() -> (Bell, Bell) {
+        let [a, b] = Bell::make(Trust::SameUser).unwrap().unwrap();
+        let copy = |fd: &OwnedFd| fd.try_clone().unwrap();
+        let there = Bell::Events { ours: Arc::new(copy(&b)), theirs: copy(&a) };
+        (Bell::Events { ours: Arc::new(a), theirs: b }, there)
+    }
+
+    fn sockets() -> (Bell, Bell) {
+        let (a, b) = std::os::unix::net::UnixStream::pair().unwrap();
+        (Bell::Socket(Arc::new(a.into())), Bell::Socket(Arc::new(b.into())))
+    }
+
+    #[test]
+    fn each_ring_is_counted_once() {
+        for (here, there) in [events(), sockets()] {
+            assert_eq!(here.clear(), 0);
+            for _ in 0..3 {
+                there.ring();
+            }
+            assert_eq!((here.clear(), here.clear(), there.clear()), (3, 0, 0));
+            here.ring();
+            assert_eq!(there.clear(), 1);
+        }
+    }
+
+    #[test]
+    fn r11_a_bell_that_a_peer_has_made_blocking_does_not_block() {
+        for (here, there) in [events(), sockets()] {
+            fcntl_setfl(&**there.fd(), OFlags::empty()).unwrap();
+            fcntl_setfl(&**here.fd(), OFlags::empty()).unwrap();
+            assert_eq!((here.clear(), there.clear()), (0, 0));
+        }
+    }
+
+    #[test]
+    fn r11_a_bell_that_nobody_hears_can_be_rung_without_end() {
+        let (here, there) = sockets();
+        for _ in 0..100_000 {
+            here.ring();
+        }
+        assert!(there.clear() > 0);
+        drop(there);
+        here.ring();
+        assert_eq!(here.clear(), 0);
     }
 }

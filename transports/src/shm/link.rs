@@ -213,12 +213,14 @@ impl Link for ShmLink {
         }
     }
 
-    fn is_quiet(&self) -> bool {
+    fn is_quiet(&self) -> Option<bool> {
         // While a frame waits for room, each look is a turn.
-        !self.origin.is_elsewhere()
-            && self.blocked.is_none()
-            && self.vain <= VAIN
-            && !self.ends.consumer.is_ready()
+        Some(
+            !self.origin.is_elsewhere()
+                && self.blocked.is_none()
+                && self.vain <= VAIN
+                && !self.ends.consumer.is_ready(),
+        )
     }
 
     fn accepted(&self) -> u64 {

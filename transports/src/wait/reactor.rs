@@ -268,10 +268,11 @@ impl Loop {
     /// Tells epoll what is wanted, if that has changed.
     fn register(&mut self, at: usize, wants: Wants) -> io::Result<()> {
         let Some(connection) = self.connections.get_mut(at) else { return Ok(()) };
-        if !connection.life && connection.attendance.driver().session().is_ready() {
-            // A pidfd comes with the first bytes.
+        let is_known = connection.interest.life.is_some();
+        if !connection.life && (is_known || connection.attendance.driver().session().is_ready()) {
+            // Unless it is known from the beginning, it comes with the first bytes.
             connection.life = true;
-            if let Some(interest) = connection.attendance.driver().interest() {
+            if !is_known && let Some(interest) = connection.attendance.driver().interest() {
                 connection.interest = interest;
             }
             if let Some(life) = &connection.interest.life {

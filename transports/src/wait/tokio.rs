@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
@@ -76,6 +76,13 @@ pub(super) fn block(wait: &mut dyn FnMut()) -> Result<(), Error> {
         Ok(_) => wait(),
     }
     Ok(())
+}
+
+/// Wakes a task that is being polled after all others that are ready, those among them that have yielded.
+pub(super) fn wake_later(waker: &Waker) {
+    let yielded = pin!(tokio::task::yield_now());
+    // Its first poll leaves the waker with the runtime, or wakes it where there is none.
+    let _ = yielded.poll(&mut Context::from_waker(waker));
 }
 
 fn must_not_block(place: &str) -> Error {
@@ -157,7 +164,7 @@ struct ConnectionTask {
     patience: Option<Patience>,
     /// Nobody else was polled when the task last left the processor to others.
     unaccompanied: bool,
-    /// The peer has said hello, so its pidfd, if any, is known.
+    /// The peer's pidfd, if any, is known: from the beginning, or since it has said hello.
     settled: bool,
     /// Dropped after what holds descriptors.
     attendance: Attendance,
@@ -177,7 +184,8 @@ impl ConnectionTask {
 
     /// Whether the peer's process has ended.
     fn poll_life(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.settled && self.attendance.driver().session().is_ready() {
+        let is_known = || self.interest.life.is_some() || self.attendance.driver().session().is_ready();
+        if !self.settled && is_known() {
             self.settled = true;
             let life = self.attendance.driver().interest().and_then(|interest| interest.life);
             self.life = life.and_then(|life| watch_life(self.place, &life));
@@ -227,7 +235,11 @@ impl ConnectionTask {
         if again {
             patience.leave(&*host);
             self.patience = Some(patience);
-            waker.wake_by_ref();
+            if self.unaccompanied {
+                waker.wake_by_ref();
+            } else {
+                wake_later(waker);
+            }
         }
         again
     }

@@ -33,6 +33,15 @@ fn a_conversation_by_name() {
     let (here, there, listener) = pair(&format!("shm:farcall-test-{}", std::process::id()));
     assert_eq!(listener.local_url(), format!("shm:farcall-test-{}", std::process::id()));
     crate::conversation::hold(here, there);
+    drop(listener);
+    let user = rustix::process::geteuid().as_raw();
+    let locks = [format!("/run/user/{user}/farcall"), format!("/tmp/farcall-{user}")].map(|directory| {
+        std::fs::remove_file(format!("{directory}/farcall-test-{}.lock", std::process::id()))
+    });
+    assert!(
+        locks.iter().any(Result::is_ok),
+        "it was served in one of them, and nothing but the lock is left"
+    );
 }
 
 #[test]

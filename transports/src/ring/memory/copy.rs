@@ -4,16 +4,16 @@
 //! does not look into; elsewhere, and in an interpreter, by relaxed atomics, word by word.
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
-pub(super) use machine::{load, store};
+pub(super) use machine::{load, store, will_write};
 #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-pub(super) use words::{load, store};
+pub(super) use words::{load, store, will_write};
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod machine {
     //! By the processor's own moves: sixteen, eight or four bytes at a time, of which the last may overlap the one before.
 
     use std::arch::asm;
-    use std::arch::x86_64::__m128i;
+    use std::arch::x86_64::{__m128i, _MM_HINT_ET0, _mm_prefetch};
 
     /// Bytes from which the processor's string move is worth its start.
     const STRING: usize = 384;
@@ -61,15 +61,25 @@ mod machine {
     /// `to` is shared memory of `len` bytes, `from` private memory of `len` bytes.
     #[inline]
     pub(in super::super) unsafe fn store(to: *mut u8, from: *const u8, len: usize) {
-        let size = size_of_moves(len);
-        // SAFETY: the caller's promise, and no move is larger than `len`.
-        match size {
-            16 => unsafe { store_by::<__m128i>(to, from, len) },
-            8 => unsafe { store_by::<u64>(to, from, len) },
-            4 => unsafe { store_by::<u32>(to, from, len) },
-            1 => unsafe { store_by::<u8>(to, from, len) },
-            _ => unsafe { string(to, from, len) },
+        match len {
+            // SAFETY: the caller's promise.
+            STRING.. => unsafe { string(to, from, len) },
+            // SAFETY: the caller's promise, and a move fits.
+            16.. => unsafe { store_by::<__m128i>(to, from, len) },
+            // SAFETY: as above.
+            8.. => unsafe { store_by::<u64>(to, from, len) },
+            // SAFETY: as above.
+            4.. => unsafe { store_by::<u32>(to, from, len) },
+            // SAFETY: as above; a byte fits, or there is none.
+            _ => unsafe { store_by::<u8>(to, from, len) },
         }
+    }
+
+    /// Asks for a line to be had by this processor alone.
+    #[inline]
+    pub(in super::super) fn will_write(line: *mut u8) {
+        // SAFETY: a hint reads and writes nothing, wherever it points.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(line.cast_const().cast()) };
     }
 
     /// Reads `len` bytes of shared memory; where moves overlap the second reading counts.
@@ -78,26 +88,17 @@ mod machine {
     /// `from` is shared memory of `len` bytes, `to` private memory of `len` bytes.
     #[inline]
     pub(in super::super) unsafe fn load(from: *const u8, to: *mut u8, len: usize) {
-        let size = size_of_moves(len);
-        // SAFETY: the caller's promise, and no move is larger than `len`.
-        match size {
-            16 => unsafe { load_by::<__m128i>(from, to, len) },
-            8 => unsafe { load_by::<u64>(from, to, len) },
-            4 => unsafe { load_by::<u32>(from, to, len) },
-            1 => unsafe { load_by::<u8>(from, to, len) },
-            _ => unsafe { string(to, from, len) },
-        }
-    }
-
-    /// The largest moves of which one fits; 0 stands for the string move.
-    #[inline(always)]
-    fn size_of_moves(len: usize) -> usize {
         match len {
-            STRING.. => 0,
-            16.. => 16,
-            8.. => 8,
-            4.. => 4,
-            _ => 1,
+            // SAFETY: the caller's promise.
+            STRING.. => unsafe { string(to, from, len) },
+            // SAFETY: the caller's promise, and a move fits.
+            16.. => unsafe { load_by::<__m128i>(from, to, len) },
+            // SAFETY: as above.
+            8.. => unsafe { load_by::<u64>(from, to, len) },
+            // SAFETY: as above.
+            4.. => unsafe { load_by::<u32>(from, to, len) },
+            // SAFETY: as above; a byte fits, or there is none.
+            _ => unsafe { load_by::<u8>(from, to, len) },
         }
     }
 
@@ -161,6 +162,9 @@ mod words {
     use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 
     const WORD: usize = 4;
+
+    /// Nothing can be asked for here.
+    pub(in super::super) fn will_write(_: *mut u8) {}
 
     /// How many bytes stand before the first whole word, and how many in whole words.
     fn split(shared: *const u8, len: usize) -> (usize, usize) {

@@ -75,7 +75,7 @@ impl Memory for Heap {
         let place = self.place(at, len);
         into.reserve(len);
         // SAFETY: both have so many bytes and do not overlap.
-        unsafe { place.copy_to_nonoverlapping(into.as_mut_ptr().add(into.len()), len) };
+        unsafe { place.copy_to_nonoverlapping(into.spare_capacity_mut().as_mut_ptr().cast(), len) };
         // SAFETY: they have just been written.
         unsafe { into.set_len(into.len() + len) };
     }

@@ -7,8 +7,9 @@ mod memory;
 mod mutants;
 mod scenarios;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use farcall_core::testkit::Watchdog;
@@ -49,18 +50,24 @@ fn as_many_executions_as_are_asked_for_hold() {
     let asked = std::env::var("FARCALL_LOOM_EXECUTIONS").ok();
     let Some(asked) = asked.map(|text| text.parse::<u64>().expect("a number of executions")) else { return };
     let _watchdog = Watchdog::new(Duration::from_secs(3_600));
-    let share = usize::try_from(asked).unwrap() / SCENARIOS.len();
-    let mut total = 0;
-    for preemptions in PREEMPTIONS + 1..10 {
-        for scenario in SCENARIOS {
+    let share = usize::try_from(asked).expect("a number of executions") / SCENARIOS.len();
+    let rounds =
+        (PREEMPTIONS + 1..10).flat_map(|preemptions| SCENARIOS.map(|scenario| (preemptions, scenario)));
+    let rounds = Mutex::new(rounds);
+    let total = AtomicU64::new(0);
+    let explore_some = || {
+        while total.load(Relaxed) < asked {
+            let Some((preemptions, scenario)) = rounds.lock().unwrap().next() else { return };
             let executions = explore(scenario, None, preemptions, Some(share));
             println!("{:<40} {executions:>9} executions, {preemptions} preemptions", scenario.name);
-            total += executions;
+            total.fetch_add(executions, Relaxed);
         }
-        if total >= asked {
-            break;
-        }
-    }
-    println!("{total} executions");
+    };
+    thread::scope(|threads| {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        (0..processors).for_each(|_| _ = threads.spawn(explore_some));
+    });
+    let total = total.load(Relaxed);
+    println!("{total} executions in all");
     assert!(total >= asked, "the scenarios have only {total} executions");
 }

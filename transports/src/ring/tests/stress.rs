@@ -12,7 +12,7 @@ use super::pair;
 /// Frames each way; `FARCALL_STRESS_FRAMES` asks for more.
 fn frames() -> u64 {
     let asked = std::env::var("FARCALL_STRESS_FRAMES").ok();
-    let short = if cfg!(miri) { 60 } else { 20_000 };
+    let short = if cfg!(miri) { 24 } else { 20_000 };
     asked.map_or(short, |text| text.parse().expect("a number of frames"))
 }
 

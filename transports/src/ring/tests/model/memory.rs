@@ -40,6 +40,7 @@ pub(super) struct Modelled {
 
 impl Modelled {
     /// With what stood there before, at the places of stamps and checks.
+    #[expect(clippy::arc_with_non_send_sync, reason = "threads of the model checker share one real thread")]
     pub(super) fn new(layout: Layout, mutant: Option<Mutant>, stale: &[(usize, u32)]) -> Arc<Self> {
         let places = [layout::taken_by, layout::head_of, layout::sleep_of, layout::seen_by];
         let sides = [Side::Listener, Side::Connector];

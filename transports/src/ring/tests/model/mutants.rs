@@ -7,9 +7,9 @@ use std::time::Duration;
 use farcall_core::testkit::Watchdog;
 
 use super::super::super::sites::{FENCES, Fence, LOADS, Load, STORES, Store};
-use super::explore;
 use super::memory::Mutant;
-use super::scenarios::SCENARIOS;
+use super::scenarios::{SCENARIOS, Scenario};
+use super::{PREEMPTIONS, explore};
 
 /// Every ordering that is stronger than relaxed, made weaker in every way that matters.
 const MUTANTS: [Mutant; 14] = [
@@ -29,22 +29,30 @@ const MUTANTS: [Mutant; 14] = [
     Mutant::Fence(Fence::Told, Some(AcqRel)),
 ];
 
-/// The scenarios in which this mutant fails, of which one is enough.
-fn betrayed_by(mutant: Mutant) -> Option<&'static str> {
-    let fails = |scenario: &&super::Scenario| {
-        let run = AssertUnwindSafe(|| explore(**scenario, Some(mutant), super::PREEMPTIONS, None));
-        catch_unwind(run).is_err()
-    };
-    SCENARIOS.iter().find(fails).map(|scenario| scenario.name)
+/// Whether this scenario fails with this mutant.
+fn is_betrayed_by(scenario: Scenario, mutant: Mutant) -> bool {
+    let run = AssertUnwindSafe(|| explore(scenario, Some(mutant), PREEMPTIONS, None));
+    catch_unwind(run).is_err()
 }
 
 #[test]
 fn every_weakened_ordering_fails() {
     let _watchdog = Watchdog::new(Duration::from_secs(300));
     for mutant in MUTANTS {
-        let scenario = betrayed_by(mutant);
-        println!("{mutant:?}: {}", scenario.unwrap_or("NOT FOUND"));
-        assert!(scenario.is_some(), "{mutant:?} is not noticed");
+        let scenario = SCENARIOS.iter().find(|scenario| is_betrayed_by(**scenario, mutant));
+        let scenario = scenario.unwrap_or_else(|| panic!("{mutant:?} is not noticed"));
+        println!("{mutant:?}: {}", scenario.name);
+    }
+}
+
+/// Whoever sleeps for frames and whoever sleeps for room: each by itself needs the fences.
+#[test]
+fn every_weakened_fence_fails_on_both_sides() {
+    let _watchdog = Watchdog::new(Duration::from_secs(300));
+    for scenario in SCENARIOS.iter().filter(|scenario| scenario.name.contains("sleep")) {
+        for mutant in MUTANTS.iter().filter(|mutant| matches!(mutant, Mutant::Fence(..))) {
+            assert!(is_betrayed_by(*scenario, *mutant), "{mutant:?} is not noticed where {}", scenario.name);
+        }
     }
 }
 

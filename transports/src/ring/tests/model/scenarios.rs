@@ -24,7 +24,7 @@ impl Scenario {
     }
 }
 
-pub(super) const SCENARIOS: [Scenario; 9] = [
+pub(super) const SCENARIOS: [Scenario; 10] = [
     Scenario { name: "frames to one who polls", story: data },
     Scenario { name: "a stamp that was there by chance", story: stale_stamp },
     Scenario { name: "a check that was there by chance", story: stale_check },
@@ -32,6 +32,7 @@ pub(super) const SCENARIOS: [Scenario; 9] = [
     Scenario { name: "a consumer sleeps", story: consumer_sleeps },
     Scenario { name: "a producer sleeps", story: producer_sleeps },
     Scenario { name: "a producer sleeps for a large frame", story: producer_sleeps_for_a_large_frame },
+    Scenario { name: "a producer sleeps beside an answer", story: producer_sleeps_beside_an_answer },
     Scenario { name: "question and answer, both sleep", story: question_and_answer },
     Scenario { name: "a death, and what was taken", story: death },
 ];
@@ -199,6 +200,31 @@ fn producer_sleeps(mutant: Option<Mutant>) {
 fn producer_sleeps_for_a_large_frame(mutant: Option<Mutant>) {
     const LONGEST: usize = 6 * layout::LINE - layout::HEAD;
     send_and_take(Layout::tiny(8, LONGEST), &[&[1; layout::LINE], &[2; LONGEST]], mutant);
+}
+
+/// Whoever waits for room has taken the frame that the other side is about to ring for.
+fn producer_sleeps_beside_an_answer(mutant: Option<Mutant>) {
+    const LONGEST: usize = 12 * layout::LINE - layout::HEAD;
+    let (mut here, mut there) = pair(mutant, Layout::tiny(16, LONGEST), &[]);
+    let bell = Bell::new();
+    for number in 0..4 {
+        push(&mut here, number);
+    }
+    let reader = thread::spawn({
+        let bell = bell.clone();
+        move || {
+            push(&mut there, 9);
+            for number in 0..4 {
+                assert_eq!(pop(&mut there), Ok(number));
+                if number >= 2 && there.must_ring(number == 2) {
+                    bell.ring();
+                }
+            }
+        }
+    });
+    let _ = pop(&mut here);
+    send_all(&mut here, &[&[1; LONGEST]], &bell, &bell);
+    reader.join().unwrap();
 }
 
 fn question_and_answer(mutant: Option<Mutant>) {
