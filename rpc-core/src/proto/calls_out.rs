@@ -191,7 +191,8 @@ impl CallsOut {
                     call.id = (self.sequence << PLACE_BITS) | place as u64;
                     let head = Head { method, object, ..Head::new(Kind::Call, call.id) };
                     let deadline = Some(until.since(now.max(at)));
-                    let options = Options { deadline, cause, priority, ..Options::default() };
+                    let detached = call.token.is_none();
+                    let options = Options { deadline, cause, priority, detached, refused: None };
                     if body.len() <= MAX_FRAGMENT {
                         return Some(Outgoing { head: head.encode(options), body: Body::Whole(body) });
                     }

@@ -148,6 +148,8 @@ pub struct Options {
     pub cause: Option<u64>,
     /// What the caller wants taken first, where calls wait in a queue; 0: nothing special.
     pub priority: u8,
+    /// Of a call: its caller has left it to itself and waits for no verdict.
+    pub detached: bool,
     /// A field that must be understood and is not.
     pub refused: Option<u8>,
 }
@@ -156,13 +158,14 @@ pub struct Options {
 const DEADLINE: u8 = 1;
 const CAUSE: u8 = 2;
 const PRIORITY: u8 = 5;
+const DETACHED: u8 = 6;
 const MUST_KNOW: u8 = 0x80;
 
 /// Fixed bytes of a header.
 const FIXED: usize = 16;
 
 /// The longest header that this version writes.
-const LONGEST: usize = FIXED + 2 + 3 * 10;
+const LONGEST: usize = FIXED + 2 + 4 * 10;
 
 /// A header as bytes, held in place.
 #[derive(Clone, Copy, Debug)]
@@ -194,10 +197,11 @@ impl Head {
     }
 
     /// The header's bytes; the `OPTIONS` flag is set as `options` demand.
-    #[expect(clippy::arithmetic_side_effects, reason = "there are three optional fields at most")]
+    #[expect(clippy::arithmetic_side_effects, reason = "there are four optional fields at most")]
     pub fn encode(self, options: Options) -> HeadBytes {
         let mut out = HeadBytes { bytes: [0; LONGEST], size: 0 };
-        let given = [options.deadline.is_some(), options.cause.is_some(), options.priority != 0];
+        let given =
+            [options.deadline.is_some(), options.cause.is_some(), options.priority != 0, options.detached];
         let fields: u16 = given.into_iter().map(u16::from).sum();
         let plain = Flags(self.flags.0 & !Flags::OPTIONS.0);
         let flags = if fields == 0 { plain } else { plain.with(Flags::OPTIONS) };
@@ -219,6 +223,9 @@ impl Head {
         }
         if options.priority != 0 {
             out.put(PRIORITY, options.priority.into());
+        }
+        if options.detached {
+            out.put(DETACHED, 1);
         }
         out
     }
@@ -269,6 +276,7 @@ fn parse_options(fields: &[u8]) -> Result<Options, Malformed> {
             DEADLINE => options.deadline = Some(Duration::from_nanos(value.u64()?)),
             CAUSE => options.cause = Some(value.u64()?),
             PRIORITY => options.priority = u8::try_from(value.u64()?).unwrap_or(u8::MAX),
+            DETACHED => options.detached = value.u64()? != 0,
             tag => {
                 value.0 = &[];
                 options.refused = options.refused.or((tag & MUST_KNOW != 0).then_some(tag));
@@ -292,6 +300,7 @@ mod tests {
             deadline: Some(Duration::from_millis(250)),
             cause: Some(3),
             priority: 31,
+            detached: true,
             refused: None,
         };
         let bytes = head.encode(options);

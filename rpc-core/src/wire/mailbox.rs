@@ -12,13 +12,16 @@ const SLIP: [u8; 8] = *b"\xFARSLIP\n\x01";
 /// Names a caller's socket, a taker, or a file with arguments: 128 random bits.
 pub type Id = [u8; 16];
 
+/// In place of a caller's socket: nobody waits for slips.
+pub const NOBODY: Id = [0; 16];
+
 /// Bytes of a slip without its payload.
 pub const SLIP_SIZE: usize = 48;
 
 /// One call, as a message of the queue. Its priority is the message's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Letter<'a> {
-    /// Names the socket to which slips go.
+    /// Names the socket to which slips go; [`NOBODY`]: none are wanted.
     pub reply_to: Id,
     /// The call's number, in the caller's numbering.
     pub call: u64,

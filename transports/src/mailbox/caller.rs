@@ -8,7 +8,7 @@ use std::sync::Arc;
 use farcall_core::limits::{CLOCK_TICK, DEFAULT_WINDOW, MAX_DEADLINE, MAX_PRIORITY};
 use farcall_core::proto::WhenFull;
 use farcall_core::transport::{Capabilities, Link, LinkFault, OutFrame, Peer, Readiness, Received, Sent};
-use farcall_core::wire::mailbox::{Arguments, Id, Letter};
+use farcall_core::wire::mailbox::{Arguments, Id, Letter, NOBODY};
 use farcall_core::wire::{
     Answer, Flags, Head, Hello, Kind, Open, Opened, Options, VERSION, encode_cancelled, encode_error, parse,
 };
@@ -65,6 +65,8 @@ struct Out {
     /// Until then it makes sense to put its letter, or to wait for its verdict.
     until: Time,
     stage: Stage,
+    /// Nobody waits for its verdict: it ends when its letter is put.
+    detached: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -175,9 +177,9 @@ impl CallerLink {
         let deadline = since_boot().saturating_add(left_nanos);
         // A letter put in the last moment would be taken for nothing.
         let until = now() + left.saturating_sub(CLOCK_TICK.min(left / 10));
-        self.calls.insert(head.call, Out { until, stage: Stage::Waiting });
+        self.calls.insert(head.call, Out { until, stage: Stage::Waiting, detached: options.detached });
         self.due = self.due.min(until);
-        let (letter, kept) = match self.write(head, deadline, arguments) {
+        let (letter, kept) = match self.write(head, options.detached, deadline, arguments) {
             Ok(written) => written,
             Err((code, why)) => return self.refuse(head.call, code, Fate::NotSent, &why),
         };
@@ -196,6 +198,7 @@ impl CallerLink {
     fn write(
         &self,
         head: Head,
+        detached: bool,
         deadline: u64,
         arguments: &[u8],
     ) -> Result<(Vec<u8>, Option<Kept>), (Code, String)> {
@@ -205,7 +208,7 @@ impl CallerLink {
             return Err((Code::UnknownMethod, "the call is of a method that was not opened".to_owned()));
         };
         let mut letter = Letter {
-            reply_to: self.id,
+            reply_to: if detached { NOBODY } else { self.id },
             call: head.call,
             deadline,
             fingerprint: method.fingerprint,
@@ -240,10 +243,8 @@ impl CallerLink {
                     if let Some(kept) = &mut waiting.kept {
                         kept.put();
                     }
-                    if let Some(out) = self.calls.get_mut(&waiting.call) {
-                        out.stage = Stage::Put;
-                    }
-                    first.remove();
+                    let call = first.remove().call;
+                    self.note_put(call);
                 }
                 Ok(false) => break,
                 Err(error) => {
@@ -252,6 +253,18 @@ impl CallerLink {
                     self.refuse(call, Code::ResourceExhausted, Fate::NotSent, &why);
                 }
             }
+        }
+    }
+
+    fn note_put(&mut self, call: u64) {
+        match self.calls.get_mut(&call) {
+            Some(out) if out.detached => {
+                self.calls.remove(&call);
+                // Its credit comes back; nobody reads the value.
+                self.tell(Head::new(Kind::Reply, call), &[]);
+            }
+            Some(out) => out.stage = Stage::Put,
+            None => {}
         }
     }
 

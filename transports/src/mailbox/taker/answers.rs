@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use farcall_core::wire::mailbox::{Id, News, Outcome, Slip};
+use farcall_core::wire::mailbox::{Id, NOBODY, News, Outcome, Slip};
 use farcall_core::wire::{Flags, Head, Kind, encode_error};
 use farcall_core::{Code, Error, Fate, Gone, Time};
 
@@ -19,6 +19,9 @@ pub(super) const REFUSAL: Duration = Duration::from_millis(200);
 
 impl TakerLink {
     pub(super) fn say_taken(&mut self, taken: &Taken) -> bool {
+        if taken.reply_to == NOBODY {
+            return true;
+        }
         let slip = Slip { taker: self.id, call: taken.call, news: News::Taken }.encode();
         let is_new = !self.told.contains(&taken.reply_to);
         let descriptor = is_new.then(|| Arc::clone(&self.process));
@@ -41,6 +44,9 @@ impl TakerLink {
         failed: bool,
         payload: &[u8],
     ) {
+        if to == NOBODY {
+            return;
+        }
         let verdict = |result| Slip { taker: self.id, call, news: News::Verdict { kind, failed, result } };
         let (slip, descriptor) = if payload.len() <= INLINE {
             (verdict(Outcome::Here(payload)).encode(), None)
