@@ -3,13 +3,17 @@
 //! Nobody is at the other end of a mailbox. Each side has a link that plays the part of the other towards its own driver:
 //! `caller` turns frames into letters and slips into verdicts, `taker` does the reverse.
 
+use std::ffi::{CStr, CString};
+
 use farcall_core::codec::Codec;
 use farcall_core::transport::{Link, Listener};
 use farcall_core::{Code, Error, Fate};
+use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::query::Query;
-use crate::queue::{self, Opening, Queue, Shape};
+use crate::queue::{self, Queue};
+use crate::refusal::refused;
 use crate::scheme::Scheme;
 use crate::single::Single;
 use crate::url::Url;
@@ -91,7 +95,11 @@ pub fn remove_mailbox(url: &str) -> Result<bool, Error> {
         return Err(url.refuse("it is no mailbox; write mailbox:/NAME"));
     }
     let name = name(&url)?;
-    let is_there = queue::remove(&url, &name)?;
+    let is_there = match queue::unlink(&name) {
+        Ok(()) => true,
+        Err(Errno::NOENT) => false,
+        Err(errno) => return Err(refused(&url, "removing the mailbox", errno, FOREIGN)),
+    };
     Drawer::open(&url, &name)?.empty();
     Ok(is_there)
 }
@@ -111,9 +119,8 @@ impl Wish {
 
     fn open(&self, url: &Url) -> Result<(Queue, Drawer), Error> {
         let name = name(url)?;
-        let shape = Shape { depth: self.depth.unwrap_or(DEPTH), message: self.letter.unwrap_or(LETTER) };
-        let queue = Queue::open(url, &name, Opening::NewOrThere, shape)?;
-        let found = queue.shape();
+        let queue = open(url, &name, self.depth.unwrap_or(DEPTH), self.letter.unwrap_or(LETTER))?;
+        let found = queue.attributes().map_err(|errno| exhausted(url, errno))?;
         let differs = self.depth.is_some_and(|depth| depth != found.depth)
             || self.letter.is_some_and(|letter| letter != found.message);
         if differs || found.message < LETTERS.0 {
@@ -129,19 +136,47 @@ impl Wish {
     }
 }
 
+/// The queue of this name, which is made unless it is there. It is this user's alone, or refused.
+fn open(url: &Url, name: &CStr, depth: usize, letter: usize) -> Result<Queue, Error> {
+    let queue = loop {
+        match Queue::open(name) {
+            Ok(queue) => break queue,
+            Err(Errno::NOENT) => {}
+            Err(errno) => return Err(refused(url, "opening the mailbox", errno, FOREIGN)),
+        }
+        match Queue::create(name, depth, letter) {
+            Ok(queue) => break queue,
+            // Somebody else was quicker.
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(queue::explain(errno, depth, letter).context(url)),
+        }
+    };
+    let found = rustix::fs::fstat(&**queue.fd()).map_err(|errno| exhausted(url, errno))?;
+    if found.st_uid != rustix::process::geteuid().as_raw() || found.st_mode & 0o077 != 0 {
+        return Err(refused(url, "opening the mailbox", Errno::ACCESS, FOREIGN));
+    }
+    Ok(queue)
+}
+
+const FOREIGN: &[(Errno, Code, &str)] = &[(
+    Errno::ACCESS,
+    Code::PermissionDenied,
+    "the mailbox belongs to another user or is open to others; choose another name",
+)];
+
 /// The queue's name, with its slash.
-fn name(url: &Url) -> Result<String, Error> {
+fn name(url: &Url) -> Result<CString, Error> {
     url.without_host()?;
     let name = url.path().to_str().unwrap_or_default();
     let is_name = name.strip_prefix('/').is_some_and(|bare| {
-        !bare.is_empty() && !bare.starts_with('.') && bare.len() <= 128 && !bare.contains(['/', '\0'])
+        !bare.is_empty() && !bare.starts_with('.') && bare.len() <= 128 && !bare.contains('/')
     });
     if !is_name {
         return Err(
             url.refuse("a mailbox has one slash and a name of at most 128 bytes; write mailbox:/NAME")
         );
     }
-    Ok(name.to_owned())
+    CString::new(name).map_err(|_| url.refuse("a name has no zero byte; write mailbox:/NAME"))
 }
 
 /// 128 bits that nobody can guess.
@@ -158,7 +193,7 @@ fn random_id(url: &Url) -> Result<[u8; 16], Error> {
 }
 
 fn exhausted(url: &Url, error: impl Into<std::io::Error>) -> Error {
-    crate::refusal::refused(url, "opening the mailbox", error, &[])
+    refused(url, "opening the mailbox", error, &[])
 }
 
 #[cfg(test)]
@@ -180,8 +215,7 @@ mod tests {
         fn of(test: &str) -> Self {
             let url = format!("mailbox:/farcall-{test}-{}", std::process::id());
             let parsed = Url::parse(&url).unwrap();
-            let shape = Shape { depth: DEPTH, message: LETTER };
-            let queue = Queue::open(&parsed, &name(&parsed).unwrap(), Opening::New, shape).unwrap();
+            let queue = Queue::create(&name(&parsed).unwrap(), DEPTH, LETTER).unwrap();
             Beneath { url, queue }
         }
     }
@@ -205,7 +239,7 @@ mod tests {
         let lost = letter("Calculator", "add", Arguments::File([1; 16], 3));
         let strange = letter("Nobody", "nothing", Arguments::Here(b""));
         for junk in [&b""[..], b"GET / HTTP/1.1", &[0; 4096], &whole[..40], &whole, &lost, &strange] {
-            assert!(mailbox.queue.put(junk, 31).unwrap());
+            mailbox.queue.send(junk, 31).unwrap();
         }
         let server = farcall::serve(&*mailbox.url, CalculatorServer::new(Calc)).wait().unwrap();
         let calc: CalculatorClient = farcall::connect(&*mailbox.url).wait().unwrap();
@@ -222,7 +256,7 @@ mod tests {
         let (codec, service, method, arguments) = ("morse", "Calculator", "add", Arguments::Here(b"-."));
         let (call, deadline, fingerprint) = (7, u64::MAX, 0);
         let letter = Letter { reply_to: id, call, deadline, fingerprint, codec, service, method, arguments };
-        assert!(mailbox.queue.put(&letter.encode(), 0).unwrap());
+        mailbox.queue.send(&letter.encode(), 0).unwrap();
         let _server = farcall::serve(&*mailbox.url, CalculatorServer::new(Calc)).wait().unwrap();
         let mut buf = vec![0; post::LARGEST];
         let arrived = loop {
@@ -238,6 +272,16 @@ mod tests {
         let error = decode_error(payload).unwrap();
         assert_eq!((slip.call, error.code(), error.fate()), (7, Code::Unsupported, Fate::NotExecuted));
         assert!(error.to_string().contains("morse") && error.to_string().contains("?codec="), "{error}");
+    }
+
+    #[test]
+    fn a_mailbox_that_others_may_open_is_refused() {
+        let mailbox = Beneath::of("open");
+        let open_to_all = rustix::fs::Mode::from_raw_mode(0o666);
+        rustix::fs::fchmod(&**mailbox.queue.fd(), open_to_all).unwrap();
+        let error = farcall::connect::<CalculatorClient>(&*mailbox.url).wait().unwrap_err();
+        assert_eq!(error.code(), farcall::Code::PermissionDenied);
+        assert!(error.to_string().contains("another name"), "{error}");
     }
 
     #[test]

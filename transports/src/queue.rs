@@ -1,264 +1,262 @@
-//! POSIX message queues: opened, checked, and never waited in.
+//! POSIX message queues as descriptors: making and opening them, sending and receiving so that nothing ever blocks, and
+//! what it means when the kernel gives none (mq_overview(7)).
+//!
+//! The description of a queue that was passed is shared, so that whoever else holds it can take `O_NONBLOCK` off at any
+//! time. Therefore every operation is a timed one whose time has passed long ago.
 
+use std::ffi::CStr;
+use std::fs::read_to_string;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 
-use farcall_core::{Code, Error};
-use nix::mqueue::{MQ_OFlag, MqAttr, MqdT, mq_attr_member_t, mq_close, mq_getattr, mq_open, mq_unlink};
-use nix::sys::stat::Mode;
+use farcall_core::{Code, Error, Fate};
+use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
-use crate::refusal::refused;
-use crate::url::Url;
+/// When nothing is waited for.
+static LONG_AGO: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 0 };
 
-/// How a queue is opened.
-#[allow(dead_code, reason = "each wire opens its queues in one of these ways")]
+/// How a queue was made, and what is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Opening {
-    /// It is made, and must not have been there.
-    New,
-    /// It is made unless it is there; what is there keeps its shape.
-    NewOrThere,
-    /// It must be there.
-    There,
-}
-
-/// Room in a queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shape {
-    /// Messages that it holds.
+pub(crate) struct Attributes {
+    /// Messages that it holds at most.
     pub(crate) depth: usize,
-    /// Bytes of its largest message.
+    /// Bytes of the longest message.
     pub(crate) message: usize,
+    /// Messages that are in it.
+    pub(crate) waiting: usize,
 }
 
-/// An open message queue. No method blocks, whatever others do to a description that they share.
-#[derive(Debug)]
+/// A queue that this process may send to and receive from.
+#[derive(Clone, Debug)]
 pub(crate) struct Queue {
-    /// `None` only while it is dropped.
-    open: Option<MqdT>,
-    shape: Shape,
-    /// The same queue under another number, for those who wait on it.
     fd: Arc<OwnedFd>,
 }
 
 impl Queue {
-    /// Opens the queue `name`, which begins with a slash, for both directions. It is this user's alone, or refused.
+    /// A new queue of this name, open to this user only.
     ///
     /// # Errors
-    /// In words that name `url` and the remedy.
-    pub(crate) fn open(url: &Url, name: &str, opening: Opening, shape: Shape) -> Result<Self, Error> {
-        let flags = match opening {
-            Opening::New => MQ_OFlag::O_CREAT | MQ_OFlag::O_EXCL,
-            Opening::NewOrThere => MQ_OFlag::O_CREAT,
-            Opening::There => MQ_OFlag::empty(),
-        };
-        let flags = flags | MQ_OFlag::O_RDWR | MQ_OFlag::O_CLOEXEC | MQ_OFlag::O_NONBLOCK;
-        let member = |size: usize| mq_attr_member_t::try_from(size).unwrap_or(mq_attr_member_t::MAX);
-        let attributes = MqAttr::new(0, member(shape.depth), member(shape.message), 0);
-        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
-        let open = mq_open(name, flags, mode, Some(&attributes))
-            .map_err(|errno| refused(url, "opening the message queue", io::Error::from(errno), KNOWN))?;
-        let queue =
-            Queue::of(open).map_err(|error| refused(url, "looking at the message queue", error, KNOWN))?;
-        queue.is_ours().map_err(|error| refused(url, "looking at the message queue", error, KNOWN))?.then_some(()).ok_or_else(|| {
-            let text = format!(
-                "{url}: the message queue `{name}` belongs to another user or is open to others; choose another name"
-            );
-            Error::new(Code::PermissionDenied, farcall_core::Fate::NotSent, text)
-        })?;
+    /// `EXIST` if there is one; what [`explain`] knows.
+    pub(crate) fn create(name: &CStr, depth: usize, message: usize) -> rustix::io::Result<Queue> {
+        let long = |number: usize| libc::c_long::try_from(number).map_err(|_| Errno::INVAL);
+        // SAFETY: it is a struct of integers only, for which zero is a value.
+        let mut attributes: libc::mq_attr = unsafe { std::mem::zeroed() };
+        (attributes.mq_maxmsg, attributes.mq_msgsize) = (long(depth)?, long(message)?);
+        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NONBLOCK | libc::O_CLOEXEC;
+        let mode: libc::mode_t = 0o600;
+        // SAFETY: the name ends with a zero, and with `O_CREAT` the kernel takes a mode and attributes, which outlive the call.
+        let fd = unsafe { libc::mq_open(name.as_ptr(), flags, mode, &raw const attributes) };
+        Queue::own(fd)
+    }
+
+    /// The queue of this name.
+    ///
+    /// # Errors
+    /// `NOENT` if there is none; what the system says.
+    pub(crate) fn open(name: &CStr) -> rustix::io::Result<Queue> {
+        let flags = libc::O_RDWR | libc::O_NONBLOCK | libc::O_CLOEXEC;
+        // SAFETY: the name ends with a zero.
+        let fd = unsafe { libc::mq_open(name.as_ptr(), flags) };
+        Queue::own(fd)
+    }
+
+    fn own(fd: libc::mqd_t) -> rustix::io::Result<Queue> {
+        check(fd)?;
+        // SAFETY: the kernel has just given this descriptor, to nobody else.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(Queue { fd: Arc::new(fd) })
+    }
+
+    /// A descriptor that was passed, if it is a queue.
+    ///
+    /// # Errors
+    /// `BADF` if it is none.
+    #[allow(dead_code, reason = "for wires whose queues are passed")]
+    pub(crate) fn adopt(fd: OwnedFd) -> rustix::io::Result<Queue> {
+        let queue = Queue { fd: Arc::new(fd) };
+        queue.attributes()?;
         Ok(queue)
     }
 
-    /// A queue that was passed.
-    ///
-    /// # Errors
-    /// It is no message queue.
-    #[allow(dead_code, reason = "for the wire whose queues are passed")]
-    pub(crate) fn adopt(fd: OwnedFd) -> io::Result<Self> {
-        // SAFETY: the number is open and owned, and its ownership moves into the value, which closes it.
-        let open = unsafe { MqdT::from_raw_fd(fd.into_raw_fd()) };
-        Queue::of(open)
-    }
-
-    fn of(open: MqdT) -> io::Result<Self> {
-        let mut queue = Closing(Some(open));
-        let open = queue.0.as_ref().expect("it was just put there");
-        let attributes = mq_getattr(open)?;
-        let size = |member: mq_attr_member_t| usize::try_from(member).unwrap_or(0);
-        let shape = Shape { depth: size(attributes.maxmsg()), message: size(attributes.msgsize()) };
-        let fd = Arc::new(rustix::io::fcntl_dupfd_cloexec(open, 0)?);
-        Ok(Queue { open: queue.0.take(), shape, fd })
-    }
-
-    fn is_ours(&self) -> io::Result<bool> {
-        let found = rustix::fs::fstat(&*self.fd)?;
-        Ok(found.st_uid == rustix::process::geteuid().as_raw() && found.st_mode & 0o077 == 0)
-    }
-
-    /// Its room, as the kernel knows it.
-    pub(crate) fn shape(&self) -> Shape {
-        self.shape
-    }
-
-    /// Readable while it holds messages, writable while it has room.
+    /// The descriptor, which can be polled: readable if there is a message, writable if there is room for one.
     pub(crate) fn fd(&self) -> &Arc<OwnedFd> {
         &self.fd
     }
 
-    /// Puts a message. `false`: there is no room now.
-    ///
-    /// # Errors
-    /// What `mq_timedsend` says.
-    pub(crate) fn put(&self, message: &[u8], priority: u32) -> io::Result<bool> {
-        loop {
-            // SAFETY: `message` is that many bytes and `PAST` a time, both of which outlive the call and are only read.
-            let answer = unsafe {
-                libc::mq_timedsend(
-                    self.fd.as_raw_fd(),
-                    message.as_ptr().cast(),
-                    message.len(),
-                    priority,
-                    &PAST,
-                )
-            };
-            if answer == 0 {
-                return Ok(true);
-            }
-            if would_block(io::Error::last_os_error())? {
-                return Ok(false);
-            }
-        }
+    pub(crate) fn attributes(&self) -> rustix::io::Result<Attributes> {
+        // SAFETY: it is a struct of integers only, for which zero is a value.
+        let mut found: libc::mq_attr = unsafe { std::mem::zeroed() };
+        // SAFETY: the kernel writes one such struct.
+        check(unsafe { libc::mq_getattr(self.fd.as_raw_fd(), &raw mut found) })?;
+        let [depth, message, waiting] = [found.mq_maxmsg, found.mq_msgsize, found.mq_curmsgs]
+            .map(|number| usize::try_from(number).unwrap_or(0));
+        Ok(Attributes { depth, message, waiting })
     }
 
-    /// Takes the oldest message of the highest priority into `buf`, which holds [`Shape::message`] bytes: its size and
-    /// priority. `None`: there is none now.
+    /// Puts a message into the queue, behind those of its priority and before those of a lower one.
     ///
     /// # Errors
-    /// What `mq_timedreceive` says.
-    pub(crate) fn take(&self, buf: &mut [u8]) -> io::Result<Option<(usize, u32)>> {
+    /// `AGAIN` if it is full, `MSGSIZE` if the message is too long.
+    #[inline]
+    pub(crate) fn send(&self, message: &[u8], priority: u32) -> rustix::io::Result<()> {
+        let fd = self.fd.as_raw_fd();
+        retry(|| {
+            // SAFETY: the kernel reads so many bytes, and a time that outlives the call.
+            let sent = unsafe {
+                libc::mq_timedsend(fd, message.as_ptr().cast(), message.len(), priority, &raw const LONG_AGO)
+            };
+            check(sent)
+        })?;
+        Ok(())
+    }
+
+    /// Takes the first message out: its bytes and its priority. `into` has room for the longest.
+    ///
+    /// # Errors
+    /// `AGAIN` if there is none, `MSGSIZE` if there is too little room for the longest.
+    #[inline]
+    pub(crate) fn receive(&self, into: &mut [u8]) -> rustix::io::Result<(usize, u32)> {
+        let fd = self.fd.as_raw_fd();
         let mut priority = 0;
-        loop {
-            // SAFETY: `buf` is that many bytes of ours, `priority` a number of ours and `PAST` a time; all outlive the call.
-            let read = unsafe {
-                libc::mq_timedreceive(
-                    self.fd.as_raw_fd(),
-                    buf.as_mut_ptr().cast(),
-                    buf.len(),
-                    &raw mut priority,
-                    &PAST,
-                )
-            };
-            if let Ok(read) = usize::try_from(read) {
-                return Ok(Some((read, priority)));
-            }
-            if would_block(io::Error::last_os_error())? {
-                return Ok(None);
-            }
-        }
-    }
-
-    /// Messages that wait.
-    ///
-    /// # Errors
-    /// What `mq_getattr` says.
-    #[allow(dead_code, reason = "for tests and for whoever asks how full it is")]
-    pub(crate) fn waiting(&self) -> io::Result<usize> {
-        let open = self.open.as_ref().expect("it is open until it is dropped");
-        Ok(usize::try_from(mq_getattr(open)?.curmsgs()).unwrap_or(0))
+        let bytes = retry(|| {
+            let (at, room) = (into.as_mut_ptr().cast(), into.len());
+            // SAFETY: the kernel writes at most so many bytes and a priority, and reads a time that outlives the call.
+            let taken =
+                unsafe { libc::mq_timedreceive(fd, at, room, &raw mut priority, &raw const LONG_AGO) };
+            usize::try_from(taken).map_err(|_| last())
+        })?;
+        Ok((bytes, priority))
     }
 }
 
-impl Drop for Queue {
-    fn drop(&mut self) {
-        drop(Closing(self.open.take()));
-    }
-}
-
-/// Removes the name of a queue; those who have it open keep it. `false`: there is none.
+/// Removes a name. Whoever has the queue open keeps it.
 ///
 /// # Errors
-/// In words that name `url` and the remedy.
-pub(crate) fn remove(url: &Url, name: &str) -> Result<bool, Error> {
-    match mq_unlink(name) {
-        Ok(()) => Ok(true),
-        Err(nix::errno::Errno::ENOENT) => Ok(false),
-        Err(errno) => Err(refused(url, "removing the message queue", io::Error::from(errno), KNOWN)),
-    }
+/// `NOENT` if there is no such name.
+pub(crate) fn unlink(name: &CStr) -> rustix::io::Result<()> {
+    // SAFETY: the name ends with a zero.
+    check(unsafe { libc::mq_unlink(name.as_ptr()) }).map(drop)
 }
 
-/// The value of nix does not close itself.
-struct Closing(Option<MqdT>);
+/// Why there is no queue of so many messages of so many bytes, and what to do.
+pub(crate) fn explain(errno: Errno, depth: usize, message: usize) -> Error {
+    let what = format!("a message queue of {depth} x {message} bytes cannot be had");
+    let limit = |name: &str| match read_to_string(format!("/proc/sys/fs/mqueue/{name}")) {
+        Ok(limit) => format!("fs.mqueue.{name} is {}", limit.trim()),
+        Err(_) => format!("fs.mqueue.{name} is less"),
+    };
+    let (code, why) = match errno {
+        Errno::MFILE if has_descriptors() => {
+            let why = "this user's queues have used up their bytes; raise the limit (ulimit -q), or take a smaller \
+                       depth or msgsize"
+                .to_owned();
+            (Code::ResourceExhausted, why)
+        }
+        Errno::MFILE => (Code::ResourceExhausted, "there are no free descriptors (ulimit -n)".to_owned()),
+        Errno::NFILE => (Code::ResourceExhausted, "this machine has no free descriptors".to_owned()),
+        Errno::NOSPC => {
+            let why = format!("this machine has no room for more queues; {}, raise it", limit("queues_max"));
+            (Code::ResourceExhausted, why)
+        }
+        Errno::NOMEM => (Code::ResourceExhausted, "there is no memory left".to_owned()),
+        Errno::INVAL => {
+            let why = format!(
+                "{} and {}; take a smaller depth or msgsize, or raise them",
+                limit("msg_max"),
+                limit("msgsize_max")
+            );
+            (Code::InvalidConfig, why)
+        }
+        Errno::NOSYS => {
+            (Code::Unsupported, "this kernel has no message queues; use unix: or shm:".to_owned())
+        }
+        Errno::EXIST => {
+            (Code::PermissionDenied, "somebody else has planted one of that name; it is not used".to_owned())
+        }
+        other => (Code::Unavailable, other.to_string()),
+    };
+    Error::new(code, Fate::NotSent, format!("{what}: {why}")).with_source(io::Error::from(errno))
+}
 
-impl Drop for Closing {
-    fn drop(&mut self) {
-        if let Some(open) = self.0.take() {
-            let _ = mq_close(open);
+/// `EMFILE` has two reasons; this tells them apart.
+fn has_descriptors() -> bool {
+    eventfd(0, EventfdFlags::CLOEXEC).is_ok_and(|fd| fd.as_fd().as_raw_fd() >= 0)
+}
+
+fn last() -> Errno {
+    Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
+
+fn check(answer: libc::c_int) -> rustix::io::Result<libc::c_int> {
+    if answer < 0 { Err(last()) } else { Ok(answer) }
+}
+
+/// Both ways of saying that it would have to wait are one, and what a signal has interrupted is made again.
+fn retry<T>(mut attempt: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+    loop {
+        match attempt() {
+            Err(Errno::INTR) => {}
+            Err(Errno::TIMEDOUT) => return Err(Errno::AGAIN),
+            answer => return answer,
         }
     }
 }
-
-/// A time that has passed: with it a call that would block fails, though somebody have taken `O_NONBLOCK` off.
-const PAST: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-
-/// `Ok(false)`: again.
-fn would_block(error: io::Error) -> io::Result<bool> {
-    match Errno::from_io_error(&error) {
-        Some(Errno::TIMEDOUT | Errno::AGAIN) => Ok(true),
-        Some(Errno::INTR) => Ok(false),
-        _ => Err(error),
-    }
-}
-
-#[rustfmt::skip]
-const KNOWN: &[(Errno, Code, &str)] = &[
-    (Errno::MFILE, Code::ResourceExhausted, "the message queues of this user take all the bytes that they may; raise the limit (ulimit -q), ask for less with ?depth= and ?msgsize=, or remove some in /dev/mqueue"),
-    (Errno::NOSPC, Code::ResourceExhausted, "this machine has as many message queues as it may; remove some in /dev/mqueue or raise fs.mqueue.queues_max"),
-    (Errno::INVAL, Code::InvalidConfig, "the kernel refuses a message queue of this name or size; ask for less with ?depth= and ?msgsize= or raise fs.mqueue.msg_max and fs.mqueue.msgsize_max"),
-    (Errno::ACCESS, Code::PermissionDenied, "the message queue belongs to another user; choose another name"),
-    (Errno::NOENT, Code::Unavailable, "there is no such message queue; serve it first"),
-    (Errno::NOSYS, Code::Unsupported, "this kernel was built without message queues; choose another wire"),
-];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::CString;
 
-    const SMALL: Shape = Shape { depth: 2, message: 64 };
+    fn name(of: &str) -> CString {
+        CString::new(format!("/farcall-test-{of}-{}", std::process::id())).unwrap()
+    }
 
-    fn fresh() -> (Queue, Url, String) {
-        let url = Url::parse("mq:x").unwrap();
-        let name = format!("/farcall-queue-{}-{:?}", std::process::id(), std::thread::current().id());
-        let queue = Queue::open(&url, &name, Opening::New, SMALL).unwrap();
-        (queue, url, name)
+    fn queue(of: &str, depth: usize, message: usize) -> Queue {
+        let name = name(of);
+        let queue = Queue::create(&name, depth, message).unwrap();
+        unlink(&name).unwrap();
+        queue
     }
 
     #[test]
-    fn a_queue_gives_the_highest_priority_first_and_never_blocks() {
-        let (queue, url, name) = fresh();
-        assert!(remove(&url, &name).unwrap());
-        assert_eq!(queue.shape(), SMALL);
-        let mut buf = [0; 64];
-        assert_eq!(queue.take(&mut buf).unwrap(), None);
-        assert!(queue.put(b"low", 0).unwrap());
-        assert!(queue.put(b"high", 9).unwrap());
-        assert!(!queue.put(b"none", 9).unwrap(), "it is full");
-        assert_eq!(queue.waiting().unwrap(), 2);
-        assert_eq!(queue.take(&mut buf).unwrap(), Some((4, 9)));
-        assert_eq!(queue.take(&mut buf).unwrap(), Some((3, 0)));
+    fn messages_come_by_priority_and_in_order() {
+        let queue = queue("order", 4, 16);
+        for (message, priority) in [(b"one", 0), (b"two", 0), (b"top", 9)] {
+            queue.send(message, priority).unwrap();
+        }
+        assert_eq!(queue.attributes().unwrap(), Attributes { depth: 4, message: 16, waiting: 3 });
+        let mut buf = [0; 16];
+        for (message, priority) in [(b"top", 9), (b"one", 0), (b"two", 0)] {
+            assert_eq!(queue.receive(&mut buf).unwrap(), (3, priority));
+            assert_eq!(&buf[..3], message);
+        }
+        assert_eq!(queue.receive(&mut buf), Err(Errno::AGAIN));
     }
 
     #[test]
-    fn a_queue_that_others_may_open_is_refused_and_one_that_is_missing_is_named() {
-        let (queue, url, name) = fresh();
-        assert!(Queue::open(&url, &name, Opening::New, SMALL).is_err());
-        rustix::fs::fchmod(&**queue.fd(), rustix::fs::Mode::from_raw_mode(0o666)).unwrap();
-        let error = Queue::open(&url, &name, Opening::NewOrThere, SMALL).unwrap_err();
-        assert_eq!(error.code(), Code::PermissionDenied);
-        remove(&url, &name).unwrap();
-        assert!(!remove(&url, &name).unwrap());
-        let error = Queue::open(&url, &name, Opening::There, SMALL).unwrap_err();
-        assert!(error.to_string().contains("serve it first"), "{error}");
+    fn nothing_blocks_when_somebody_has_made_the_description_block() {
+        let queue = queue("block", 1, 16);
+        // SAFETY: it is a struct of integers only, for which zero is a value: no flag, and so one that blocks.
+        let blocks: libc::mq_attr = unsafe { std::mem::zeroed() };
+        // SAFETY: the kernel reads one such struct and writes none.
+        let set = unsafe { libc::mq_setattr(queue.fd.as_raw_fd(), &raw const blocks, std::ptr::null_mut()) };
+        assert_eq!(set, 0);
+        let _dog = farcall_core::testkit::Watchdog::new(std::time::Duration::from_secs(20));
+        assert_eq!(queue.receive(&mut [0; 16]), Err(Errno::AGAIN));
+        queue.send(b"x", 0).unwrap();
+        assert_eq!(queue.send(b"y", 0), Err(Errno::AGAIN));
+    }
+
+    #[test]
+    fn a_name_is_made_once_and_a_pipe_is_no_queue() {
+        let name = name("once");
+        let _queue = Queue::create(&name, 1, 16).unwrap();
+        assert_eq!(Queue::create(&name, 1, 16).unwrap_err(), Errno::EXIST);
+        Queue::open(&name).unwrap();
+        unlink(&name).unwrap();
+        assert_eq!(Queue::open(&name).unwrap_err(), Errno::NOENT);
+        assert_eq!(Queue::adopt(std::io::pipe().unwrap().0.into()).unwrap_err(), Errno::BADF);
     }
 }

@@ -14,6 +14,7 @@ use farcall_core::wire::{
 };
 use farcall_core::{Code, Error, Fate, Time};
 use rustix::event::epoll::EventFlags;
+use rustix::io::Errno;
 
 use super::bell::{Bell, since_boot};
 use super::drawer::{Drawer, Kept};
@@ -33,6 +34,9 @@ const LOOKS: u32 = 256;
 pub(super) struct CallerLink {
     url: Url,
     queue: Queue,
+    /// Letters that it holds, and bytes of each.
+    depth: usize,
+    letter: usize,
     drawer: Drawer,
     id: Id,
     slips: Inbox,
@@ -89,9 +93,12 @@ impl CallerLink {
         let slips = Inbox::open(&id).map_err(|error| exhausted(url, error))?;
         let bell = Bell::new(queue.fd()).map_err(|error| exhausted(url, error))?;
         bell.add(slips.fd()).map_err(|error| exhausted(url, error))?;
+        let shape = queue.attributes().map_err(|errno| exhausted(url, errno))?;
         Ok(CallerLink {
             url: url.clone(),
             queue,
+            depth: shape.depth,
+            letter: shape.message,
             drawer,
             id,
             slips,
@@ -189,7 +196,7 @@ impl CallerLink {
         self.waiting.insert(place, Waiting { call: head.call, priority, letter, kept });
         self.put();
         if self.fails_when_full && self.waiting.remove(&place).is_some() {
-            let depth = self.queue.shape().depth;
+            let depth = self.depth;
             let why = format!("the mailbox is full: {depth} calls wait in it");
             self.refuse(head.call, Code::Overloaded, Fate::NotSent, &why);
         }
@@ -217,8 +224,8 @@ impl CallerLink {
             method: &method.name,
             arguments: Arguments::Here(arguments),
         };
-        let bytes = if arguments.len() < self.queue.shape().message { letter.encode() } else { Vec::new() };
-        if !bytes.is_empty() && bytes.len() <= self.queue.shape().message {
+        let bytes = if arguments.len() < self.letter { letter.encode() } else { Vec::new() };
+        if !bytes.is_empty() && bytes.len() <= self.letter {
             return Ok((bytes, None));
         }
         let exhausted = |error: std::io::Error| {
@@ -238,15 +245,15 @@ impl CallerLink {
     fn put(&mut self) {
         while let Some(mut first) = self.waiting.first_entry() {
             let waiting = first.get_mut();
-            match self.queue.put(&waiting.letter, waiting.priority.into()) {
-                Ok(true) => {
+            match self.queue.send(&waiting.letter, waiting.priority.into()) {
+                Ok(()) => {
                     if let Some(kept) = &mut waiting.kept {
                         kept.put();
                     }
                     let call = first.remove().call;
                     self.note_put(call);
                 }
-                Ok(false) => break,
+                Err(Errno::AGAIN) => break,
                 Err(error) => {
                     let call = first.remove().call;
                     let why = format!("the letter cannot be put: {error}");

@@ -3,6 +3,7 @@
 //! A file's name says when its call's deadline passes. Whoever takes the letter removes the file; what is still there after
 //! the deadline belongs to no call any more, and whoever opens the mailbox removes it.
 
+use std::ffi::CStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -48,8 +49,9 @@ impl Drop for Kept {
 
 impl Drawer {
     /// The drawer of a mailbox; `name` has its slash.
-    pub(super) fn open(url: &Url, name: &str) -> Result<Self, Error> {
+    pub(super) fn open(url: &Url, name: &CStr) -> Result<Self, Error> {
         let directories = Doors::default().own(url)?;
+        let name = name.to_string_lossy();
         Ok(Drawer { directories, prefix: format!(".mailbox-{}.", name.trim_start_matches('/')) })
     }
 

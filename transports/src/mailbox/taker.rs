@@ -11,6 +11,7 @@ use farcall_core::wire::mailbox::{Arguments, Id, Letter};
 use farcall_core::wire::{Flags, Head, Hello, Kind, Open, Opened, Options, VERSION, encode_error, parse};
 use farcall_core::{Code, Error, Fate, Time};
 use rustix::event::epoll::EventFlags;
+use rustix::io::Errno;
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
 
 use super::bell::{Bell, since_boot};
@@ -80,7 +81,8 @@ impl TakerLink {
         let sender = Sender::open().map_err(|error| exhausted(url, error))?;
         let bell = Bell::new(queue.fd()).map_err(|error| exhausted(url, error))?;
         let process = pidfd_open(getpid(), PidfdFlags::empty()).map_err(|errno| exhausted(url, errno))?;
-        let buf = vec![0; queue.shape().message];
+        let shape = queue.attributes().map_err(|errno| exhausted(url, errno))?;
+        let buf = vec![0; shape.message];
         Ok(TakerLink {
             url: url.clone(),
             queue,
@@ -138,10 +140,10 @@ impl TakerLink {
                 break;
             }
             let mut buf = std::mem::take(&mut self.buf);
-            let taken = self.queue.take(&mut buf);
+            let taken = self.queue.receive(&mut buf);
             // What is no letter has no caller who could be told.
             let letter = match &taken {
-                Ok(Some((size, _))) => buf.get(..*size).and_then(|bytes| Letter::decode(bytes).ok()),
+                Ok((size, _)) => buf.get(..*size).and_then(|bytes| Letter::decode(bytes).ok()),
                 _ => None,
             };
             if let Some(letter) = letter
@@ -157,8 +159,10 @@ impl TakerLink {
                 );
             }
             self.buf = buf;
-            if taken?.is_none() {
-                break;
+            match taken {
+                Ok(_) => {}
+                Err(Errno::AGAIN) => break,
+                Err(errno) => return Err(std::io::Error::from(errno).into()),
             }
         }
         Ok(())
