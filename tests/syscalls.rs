@@ -160,17 +160,27 @@ fn next_session(directory: &Path, url: &str) {
 
 fn place(wire: &str) -> (TempDir, String) {
     let directory = tempfile::tempdir().unwrap();
-    let url = format!("{wire}:{}", directory.path().join("s").display());
+    let url = url(wire, &directory.path().join("s"));
     (directory, url)
+}
+
+fn url(wire: &str, path: &Path) -> String {
+    let (scheme, options) = match wire {
+        "posix" => ("shm", "?memory=posix&trust=trusted"),
+        "sysv" => ("shm", "?memory=sysv"),
+        "mmap" => ("mmap", "?trust=trusted"),
+        other => (other, ""),
+    };
+    format!("{scheme}:{}{options}", path.display())
 }
 
 /// The wires with a meeting point in the file system, as far as this build has them.
 fn wires() -> impl Iterator<Item = &'static str> {
     let known = |wire: &&str| {
-        let nobody: Result<ProbeClient, _> = farcall::connect(format!("{wire}:/nobody/here")).wait();
-        nobody.err().is_some_and(|error| error.code() != farcall::Code::InvalidConfig)
+        let nobody: Result<ProbeClient, _> = farcall::connect(url(wire, Path::new("/nobody/here"))).wait();
+        nobody.err().is_some_and(|error| !error.to_string().contains("there is no wire"))
     };
-    ["unix", "shm"].into_iter().filter(known)
+    ["unix", "shm", "posix", "sysv", "mmap", "mq", "fifo"].into_iter().filter(known)
 }
 
 #[test]

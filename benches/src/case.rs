@@ -63,6 +63,16 @@ words! {
         Unix = "unix",
         /// TCP over loopback, without delay.
         Tcp = "tcp",
+        /// Shared memory of POSIX.
+        Posix = "posix",
+        /// Shared memory of System V.
+        SystemV = "sysv",
+        /// A mapped file.
+        Mmap = "mmap",
+        /// A pair of message queues.
+        Mq = "mq",
+        /// A pair of named pipes.
+        Fifo = "fifo",
     }
 }
 

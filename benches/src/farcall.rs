@@ -106,7 +106,7 @@ fn policy(waiting: Waiting, url: &str) -> String {
 
 /// Tells the client where the server listens, on wires that have an address.
 fn announce(wire: Wire, url: &str) -> io::Result<()> {
-    if matches!(wire, Wire::Unix | Wire::Tcp | Wire::Shm) {
+    if !matches!(wire, Wire::Pipe | Wire::Exec) {
         println!("{url}");
         io::stdout().flush()?;
     }
@@ -130,9 +130,16 @@ impl Meeting {
                 Self::announced(part, format!("unix:@farcall-bench-{}", getpid().as_raw_nonzero()))
             }
             Wire::Tcp => Self::announced(part, String::from("tcp://127.0.0.1:0")),
-            Wire::Shm => {
-                let socket = directory.join(getpid().as_raw_nonzero().to_string());
-                Self::announced(part, format!("shm:{}", escaped(&socket.display().to_string())))
+            Wire::Shm | Wire::Posix | Wire::SystemV | Wire::Mmap | Wire::Mq | Wire::Fifo => {
+                let path = directory.join(getpid().as_raw_nonzero().to_string());
+                let path = escaped(&path.display().to_string());
+                let url = match case.wire {
+                    Wire::Posix => format!("shm:{path}?memory=posix&trust=trusted"),
+                    Wire::SystemV => format!("shm:{path}?memory=sysv"),
+                    Wire::Mmap => format!("mmap:{path}?trust=trusted"),
+                    other => format!("{}:{path}", other.word()),
+                };
+                Self::announced(part, url)
             }
             Wire::Exec => {
                 let program = std::env::current_exe()?;

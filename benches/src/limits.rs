@@ -48,6 +48,7 @@ pub(crate) fn reference(case: Case) -> Option<Case> {
     }
     Some(match (case.subject, case.wire) {
         (Subject::Farcall, Wire::Shm) => of_shared_memory(case),
+        (Subject::Farcall, Wire::Posix | Wire::SystemV | Wire::Mmap) => Case { wire: Wire::Shm, ..case },
         (Subject::Farcall, _) => of_descriptors(case),
         (Subject::Raw, _) => Case { style: Style::Wait, waiting: Waiting::Park, ..case },
         (Subject::Futex | Subject::Eventfd | Subject::SchedYield, _) => futex(case.placement),
@@ -78,13 +79,15 @@ fn of_shared_memory(case: Case) -> Case {
 }
 
 fn of_descriptors(case: Case) -> Case {
-    let wire = if case.wire == Wire::Exec { Wire::Pipe } else { case.wire };
+    let wire = if matches!(case.wire, Wire::Exec | Wire::Fifo) { Wire::Pipe } else { case.wire };
     let waiting = match (is_awake(case), case.placement) {
+        (true, Placement::One) if wire == Wire::Mq => Waiting::Park,
         (true, Placement::One) => Waiting::Read,
         (true, _) => Waiting::Spin,
         (false, _) => Waiting::Park,
     };
-    let on_runtime = case.style == Style::Await && waiting == Waiting::Park && wire != Wire::Pipe;
+    let on_runtime =
+        case.style == Style::Await && waiting == Waiting::Park && !matches!(wire, Wire::Pipe | Wire::Mq);
     let style = if on_runtime { Style::Await } else { Style::Wait };
     Case { subject: Subject::Raw, wire, style, waiting, outstanding: 1, ..case }
 }
@@ -110,6 +113,9 @@ mod tests {
             ("farcall/shm/await/auto/two/null/32/1", "raw/cacheline/wait/spin/two/null/64/1"),
             ("farcall/shm/await/auto/one/null/32/1", "futex/shm/wait/park/one/null/4/1"),
             ("farcall/shm/wait/park/two/null/32/1", "eventfd/shm/wait/park/two/null/8/1"),
+            ("farcall/mmap/wait/auto/two/null/32/1", "farcall/shm/wait/auto/two/null/32/1"),
+            ("farcall/mq/await/auto/two/null/32/1", "raw/mq/wait/spin/two/null/32/1"),
+            ("farcall/fifo/wait/auto/two/null/32/1", "raw/pipe/wait/spin/two/null/32/1"),
             ("farcall/shm/wait/auto/two/echo/65536/1", "ring/shm/wait/spin/two/echo/65536/1"),
             ("farcall/shm/wait/auto/one/echo/64/16", "ring/shm/wait/yield/one/echo/64/1"),
             ("raw/unix/await/park/one/null/32/1", "raw/unix/wait/park/one/null/32/1"),

@@ -10,6 +10,8 @@ const OUTSTANDING: [usize; 3] = [1, 16, 64];
 
 /// The wires that calls take.
 const CALLED: [Wire; 5] = [Wire::Shm, Wire::Pipe, Wire::Exec, Wire::Unix, Wire::Tcp];
+/// Wires of which less is measured: those that differ from another in one thing only, or are seldom chosen for speed.
+const FURTHER: [Wire; 5] = [Wire::Posix, Wire::SystemV, Wire::Mmap, Wire::Mq, Wire::Fifo];
 const STYLES: [Style; 2] = [Style::Wait, Style::Await];
 /// The policies of the library.
 const POLICIES: [Waiting; 3] = [Waiting::Park, Waiting::Auto, Waiting::Spin];
@@ -30,6 +32,18 @@ pub(crate) fn all(cores: usize, accepts: impl Fn(Case) -> bool) -> Vec<Case> {
         for style in STYLES {
             for waiting in POLICIES {
                 cases.extend(loads(Subject::Farcall, wire, style, waiting));
+            }
+        }
+    }
+    cases.extend(
+        [Waiting::Park, Waiting::Spin]
+            .into_iter()
+            .flat_map(|waiting| few(Subject::Raw, Wire::Mq, Style::Wait, waiting)),
+    );
+    for wire in FURTHER {
+        for style in STYLES {
+            for waiting in [Waiting::Park, Waiting::Auto] {
+                cases.extend(few(Subject::Farcall, wire, style, waiting));
             }
         }
     }
@@ -75,6 +89,13 @@ fn loads(subject: Subject, wire: Wire, style: Style, waiting: Waiting) -> Vec<Ca
             }));
         }
     }
+    cases
+}
+
+/// Small loads, one call at a time: a message queue holds no large ones.
+fn few(subject: Subject, wire: Wire, style: Style, waiting: Waiting) -> Vec<Case> {
+    let mut cases = loads(subject, wire, style, waiting);
+    cases.retain(|case| case.bytes <= 1 << 10 && case.outstanding == 1 && case.placement != Placement::Free);
     cases
 }
 

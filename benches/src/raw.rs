@@ -2,6 +2,7 @@
 
 pub(crate) mod ends;
 mod line;
+mod queue;
 mod region;
 mod ring;
 mod stamp;
@@ -35,6 +36,8 @@ enum Means {
     Line,
     /// Nothing but the signal, through eventfds.
     Bell,
+    /// Messages, through queues.
+    Queue,
     /// Bytes, through sockets that tokio drives.
     Tokio,
 }
@@ -43,6 +46,7 @@ fn means(case: Case) -> Means {
     match (case.subject, case.wire, case.style) {
         (Subject::Futex | Subject::SchedYield, ..) | (_, Wire::CacheLine, _) => Means::Word,
         (Subject::Ring, ..) => Means::Ring,
+        (_, Wire::Mq, _) => Means::Queue,
         (Subject::Eventfd, ..) => Means::Bell,
         (_, _, Style::Await) => Means::Tokio,
         (_, _, Style::Wait) => Means::Line,
@@ -55,6 +59,7 @@ pub(crate) fn call(case: Case, server_core: Option<usize>, slice: Duration) -> i
     match means(case) {
         Means::Word => word::call(case, &part, slice),
         Means::Ring => ring::call(case, &part, slice),
+        Means::Queue => queue::call(case, &part, slice),
         Means::Tokio => {
             let (ours, server) = start(case, &part)?;
             tokio::call(case, ours, server.pid(), slice)
@@ -103,6 +108,7 @@ pub(crate) fn serve(case: Case) -> io::Result<()> {
     let bytes = match means(case) {
         Means::Word => return word::serve(case),
         Means::Ring => return ring::serve(case),
+        Means::Queue => return queue::serve(case),
         Means::Tokio => return tokio::serve(case, inherited()?),
         Means::Line => case.bytes,
         Means::Bell => ONCE.len(),

@@ -28,12 +28,20 @@ pub(crate) enum Wire {
     UnixAbstract,
     /// Shared memory.
     Shm,
+    /// Shared memory of System V.
+    Segment,
+    /// A mapped file.
+    Mapped,
+    /// Message queues.
+    Mq,
     /// Shared memory where that can be had.
     Local,
     /// A message queue that nobody in particular serves.
     Mailbox,
     /// TCP over loopback.
     Tcp,
+    /// A pair of named pipes.
+    Fifo,
     /// A pair of pipes that the child inherits.
     Pipe,
     /// The child's standard input and output.
@@ -51,14 +59,18 @@ pub(crate) enum Style {
 
 impl Wire {
     /// In the order of the tour.
-    pub(crate) const ALL: [Wire; 9] = [
+    pub(crate) const ALL: [Wire; 13] = [
         Wire::Mem,
         Wire::UnixPath,
         Wire::UnixAbstract,
         Wire::Shm,
+        Wire::Segment,
+        Wire::Mapped,
+        Wire::Mq,
         Wire::Local,
         Wire::Mailbox,
         Wire::Tcp,
+        Wire::Fifo,
         Wire::Pipe,
         Wire::Exec,
     ];
@@ -70,9 +82,13 @@ impl Wire {
             Wire::UnixPath => "unix:/path",
             Wire::UnixAbstract => "unix:@name",
             Wire::Shm => "shm:/path",
+            Wire::Segment => "shm:/path?memory=sysv",
+            Wire::Mapped => "mmap:/path",
+            Wire::Mq => "mq:/path",
             Wire::Local => "local:/path",
             Wire::Mailbox => "mailbox:/NAME",
             Wire::Tcp => "tcp://127.0.0.1",
+            Wire::Fifo => "fifo:/path",
             Wire::Pipe => "fd:R,W (pipe)",
             Wire::Exec => "exec: / stdio:",
         }
@@ -162,8 +178,17 @@ impl Running {
             Wire::UnixPath => format!("unix:{}", encode(&scratch.join(words))),
             Wire::UnixAbstract => format!("unix:@farcall-tour-{}-{words}", std::process::id()),
             Wire::Shm => format!("shm:{}", encode(&scratch.join(format!("{words}-memory")))),
+            Wire::Segment => {
+                format!("shm:{}?memory=sysv", encode(&scratch.join(format!("{words}-segment"))))
+            }
+            // Our own program is at both ends.
+            Wire::Mapped => {
+                format!("mmap:{}?trust=trusted", encode(&scratch.join(format!("{words}-file"))))
+            }
+            Wire::Mq => format!("mq:{}", encode(&scratch.join(format!("{words}-queues")))),
             Wire::Local => format!("local:{}", encode(&scratch.join(format!("{words}-local")))),
             Wire::Mailbox => format!("mailbox:/farcall-tour-{}-{words}?msgsize=1KiB", std::process::id()),
+            Wire::Fifo => format!("fifo:{}", encode(&scratch.join(format!("{words}-fifo")))),
             Wire::Tcp => "tcp://127.0.0.1:0".to_owned(),
         };
         let (process, url) = Process::start(Command::new(program), &listen, style)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use farcall_core::codec::{self, Codec};
 use farcall_core::proto::{Config, Machine, Role, WhenFull};
 use farcall_core::wire::mailbox::{Arguments, Letter, News, Outcome, Slip};
-use farcall_core::wire::rendezvous::{Answer as Granted, Grant, Request, Wish};
+use farcall_core::wire::rendezvous::{Answer as Granted, Grant, MemoryKind, Request, Wish};
 use farcall_core::wire::{
     Answer, Flags, Head, Hello, Kind, Open, Opened, Options, encode_cancelled, encode_error, parse,
 };
@@ -117,11 +117,26 @@ fn the_connecting_side_speaks_first_and_says_this() {
 #[test]
 fn the_rendezvous_is_as_the_page_says() {
     let nonce = std::array::from_fn(|at| at as u8);
-    let request = Request { wish: Wish::MemoryOrStream, trust: Trust::SameUser, max_ring: 256 << 10, nonce };
+    let request = Request {
+        wish: Wish::MemoryOrStream,
+        trust: Trust::SameUser,
+        memory: None,
+        max_depth: 0,
+        max_ring: 256 << 10,
+        nonce,
+    };
     agrees("request", &request.encode());
+    let segment = Request { wish: Wish::Memory, memory: Some(MemoryKind::SystemV), ..request };
+    agrees("request-segment", &segment.encode());
+    let queues = Request { wish: Wish::Queues, max_depth: 8, max_ring: 1024, ..request };
+    agrees("request-queues", &queues.encode());
     let grant = |answer, trust, reason: &str| Grant { answer, trust, nonce, reason: reason.into() }.encode();
-    let memory = Granted::Memory { ring: 128 << 10, keys: [0x1122_3344_5566_7788, 1], session: u64::MAX };
-    agrees("grant-memory", &grant(memory, Trust::SameUser, ""));
+    let (keys, session) = ([0x1122_3344_5566_7788, 1], u64::MAX);
+    let memory = |kind, segment| Granted::Memory { kind, segment, ring: 128 << 10, keys, session };
+    agrees("grant-memory", &grant(memory(MemoryKind::Memfd, 0), Trust::SameUser, ""));
+    agrees("grant-segment", &grant(memory(MemoryKind::SystemV, 32_768), Trust::SameUser, ""));
+    let queues = Granted::Queues { message: 1024, depth: 8, keys, session };
+    agrees("grant-queues", &grant(queues, Trust::Hostile, ""));
     agrees("grant-stream", &grant(Granted::Stream, Trust::Hostile, "no"));
     let refused = Granted::Refused(Code::ResourceExhausted);
     agrees("grant-refused", &grant(refused, Trust::SameUser, "full"));

@@ -7,14 +7,18 @@ use std::path::Path;
 
 use program::Program;
 
-const WIRES: [&str; 9] = [
+const WIRES: [&str; 13] = [
     "mem:NAME",
     "unix:/path",
     "unix:@name",
     "shm:/path",
+    "shm:/path?memory=sysv",
+    "mmap:/path",
+    "mq:/path",
     "local:/path",
     "mailbox:/NAME",
     "tcp://127.0.0.1",
+    "fifo:/path",
     "fd:R,W",
     "exec: / stdio:",
 ];

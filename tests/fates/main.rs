@@ -152,7 +152,7 @@ fn exactly_the_calls_that_were_not_handed_over_were_not_sent() {
     let _dog = watch(60);
     let mut dice = Dice::new(from_environment("FARCALL_SEED").unwrap_or(0xD1B5_4A32_D192_ED03));
     let directory = tempfile::tempdir().unwrap();
-    for wire in stage::wires().into_iter().filter(|wire| ["unix", "pipe", "shm"].contains(wire)) {
+    for wire in stage::wires().into_iter().filter(|wire| ["unix", "pipe", "shm", "mq"].contains(wire)) {
         for style in [Style::Wait, Style::Await] {
             handed_over::knock_often(wire, style, 12, directory.path(), &mut dice);
         }

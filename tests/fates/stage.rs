@@ -2,18 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use farcall::Code;
-
 use crate::peers::process::{Peer, cast, cast_on_pipes, exec_url};
 use crate::peers::service::ProbeClient;
 
 /// The wires that join processes, as far as this build has them.
 pub(crate) fn wires() -> Vec<&'static str> {
     let known = |wire: &&str| {
-        let nobody: Result<ProbeClient, _> = farcall::connect(format!("{wire}:/nobody/here")).wait();
-        nobody.err().is_some_and(|error| error.code() != Code::InvalidConfig)
+        let nobody: Result<ProbeClient, _> = farcall::connect(url(wire, Path::new("/nobody"))).wait();
+        nobody.err().is_some_and(|error| !error.to_string().contains("there is no wire"))
     };
-    ["unix", "tcp", "pipe", "exec"].into_iter().chain(["shm"].into_iter().filter(known)).collect()
+    let all = ["unix", "tcp", "pipe", "exec"].into_iter();
+    all.chain(["shm", "sysv", "mmap", "mq", "fifo"].into_iter().filter(known)).collect()
 }
 
 /// A server at its place, unless the client starts it.
@@ -33,14 +32,26 @@ impl Stage {
             "pipe" => cast_on_pipes(&format!("?window={window}")),
             "tcp" => (cast("serve", &format!("tcp://127.0.0.1:0?window={window}")), String::new()),
             _ => {
-                let path = directory.join(wire);
-                (cast("serve", &format!("{wire}:{}?window={window}", path.display())), String::new())
+                let url = url(wire, directory);
+                let sign = if url.contains('?') { '&' } else { '?' };
+                (cast("serve", &format!("{url}{sign}window={window}")), String::new())
             }
         };
         let peer = casting.journal(&journal).start();
         let url = if client.is_empty() { peer.url().to_owned() } else { client };
         Stage { url, _peer: Some(peer) }
     }
+}
+
+/// Of a wire that meets at a path.
+fn url(wire: &str, directory: &Path) -> String {
+    let path = directory.join(wire);
+    let (scheme, options) = match wire {
+        "sysv" => ("shm", "?memory=sysv"),
+        "mmap" => ("mmap", "?trust=trusted"),
+        other => (other, ""),
+    };
+    format!("{scheme}:{}{options}", path.display())
 }
 
 /// Where the server of this directory writes.

@@ -111,7 +111,13 @@ impl Duct {
         ))
     }
 
-    fn read(&self, buf: &mut [u8]) -> rustix::io::Result<usize> {
+    /// What to poll.
+    #[cfg(feature = "fifo")]
+    pub(crate) fn fd(&self) -> &Arc<OwnedFd> {
+        &self.fd
+    }
+
+    pub(crate) fn read(&self, buf: &mut [u8]) -> rustix::io::Result<usize> {
         match self.manner {
             Manner::Socket => recv(&*self.fd, buf, RecvFlags::DONTWAIT).map(|(count, _)| count),
             Manner::Private | Manner::Quiet => read(&*self.fd, buf),
@@ -119,7 +125,7 @@ impl Duct {
         }
     }
 
-    fn write(&self, bufs: &[IoSlice<'_>]) -> rustix::io::Result<usize> {
+    pub(crate) fn write(&self, bufs: &[IoSlice<'_>]) -> rustix::io::Result<usize> {
         let flags = match self.manner {
             Manner::Socket => return send_slices(&self.fd, bufs),
             Manner::Quiet => return write_slices(&self.fd, bufs),

@@ -7,7 +7,10 @@
 //! | `shm:NAME`, `shm:/path` | `shm` | two rings in shared memory | its socket's end, and the pidfd of whoever spoke first |
 //! | `local:NAME`, `local:/path` | `local` | as `shm:` where both sides can, else as `unix:` | the same |
 //! | `mailbox:/NAME` | `mailbox` | a message queue that any number of servers take calls from | the pidfd of whoever took the call; before that only deadlines |
+//! | `mmap:/path` | `mmap` | the same rings in a mapped file | the same |
+//! | `mq:NAME`, `mq:/path` | `mq` | a pair of POSIX message queues | the same |
 //! | `tcp://host:port` | `tcp` | TCP | end of file, reset, keepalive; else only pings |
+//! | `fifo:/path` | `fifo` | two named pipes, in chunks with a check sum | end of file only |
 //! | `fd:R,W` (of [`pipe_pair`] or inherited) | `pipe` | two pipes, or one socket | end of file only |
 //! | `exec:PROGRAM?arg=…` | `exec` | a child's stdin and stdout | end of file, and the child's pidfd |
 //! | `stdio:` | `stdio` | this process's stdin and stdout | end of file, and the parent's pidfd if it used `exec:` |
@@ -33,17 +36,25 @@ mod arrivals;
 mod duct;
 #[cfg(feature = "pipe")]
 mod exec;
+#[cfg(feature = "fifo")]
+mod fifo;
 #[cfg(feature = "shm")]
 mod local;
 #[cfg(feature = "mailbox")]
 mod mailbox;
+#[cfg(feature = "shm")]
+mod mark;
 #[cfg(feature = "mem")]
 mod mem;
+#[cfg(feature = "shm")]
+mod mmap;
+#[cfg(feature = "mq")]
+mod mq;
 #[cfg(feature = "pipe")]
 mod pipe;
-#[cfg(feature = "mailbox")]
+#[cfg(any(feature = "mq", feature = "mailbox"))]
 mod queue;
-#[cfg(any(feature = "unix", feature = "tcp", feature = "pipe", feature = "mailbox"))]
+#[cfg(any(feature = "unix", feature = "tcp", feature = "pipe"))]
 mod refusal;
 #[cfg(feature = "shm")]
 mod rendezvous;

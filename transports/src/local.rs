@@ -28,7 +28,7 @@ impl Scheme for Local {
         if granted.grant.answer == Answer::Stream {
             return Ok(stream(granted, None));
         }
-        match adopt(granted) {
+        match adopt(granted, terms.transport()) {
             Ok(link) => Ok(Box::new(link)),
             // It was granted here and cannot be used here: whoever grants it does not know.
             Err(error) if error.code() == Code::ResourceExhausted => {

@@ -170,10 +170,13 @@ impl Query {
         self.trust = trust;
     }
 
-    /// What the builder says of the other side.
-    #[cfg(feature = "shm")]
-    pub(crate) fn trust(&self) -> Option<Trust> {
-        self.trust
+    /// What is believed of the other side: of builder and URL the more careful counts, so that a URL from elsewhere cannot
+    /// loosen what the program says.
+    #[cfg(any(feature = "shm", feature = "fifo"))]
+    pub(crate) fn take_trust(&mut self) -> Result<Trust, Error> {
+        let words =
+            [("trusted", Trust::Trusted), ("same-user", Trust::SameUser), ("hostile", Trust::Hostile)];
+        Ok(self.take_choice("trust", &words)?.max(self.trust).unwrap_or_default())
     }
 
     /// Notes what URL or builder says of calls that find no room.

@@ -3,10 +3,12 @@
 //! The connecting side asks first ([`visit`]), the listening side answers once ([`Callers`]); `WIRE.md` has the bytes. The
 //! socket then stays open as the sign of life. It and its `.lock` are the only names that a connection ever has.
 
+mod answer;
 mod callers;
 mod names;
 mod visit;
 
+pub(crate) use answer::{say, watch_life};
 pub(crate) use callers::{Caller, Callers};
 pub(crate) use names::Doors;
 pub(crate) use visit::{Granted, visit};

@@ -32,6 +32,8 @@ use std::fmt;
 
 pub(crate) use consumer::{Consumer, Popped};
 pub(crate) use layout::Layout;
+#[cfg(feature = "mq")]
+pub(crate) use layout::seal;
 pub(crate) use memory::{Mapped, Memory};
 pub(crate) use producer::{Producer, Pushed};
 pub(crate) use rest::Rest;

@@ -13,5 +13,7 @@ pub(crate) mod peer;
 pub(crate) mod pidfd;
 #[cfg(any(feature = "unix", feature = "pipe"))]
 pub(crate) mod probe;
+#[cfg(feature = "shm")]
+pub(crate) mod segment;
 #[cfg(feature = "pipe")]
 pub(crate) mod sigpipe;

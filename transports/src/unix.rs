@@ -22,6 +22,8 @@ mod place;
 
 #[cfg(feature = "shm")]
 pub(crate) use claim::Claim;
+#[cfg(feature = "fifo")]
+pub(crate) use claim::{describe, lock, sign};
 #[cfg(feature = "shm")]
 pub(crate) use listener::occupy;
 pub(crate) use place::{Place, connect_retrying, explain, is_trusted, socket};

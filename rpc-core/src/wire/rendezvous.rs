@@ -44,6 +44,22 @@ pub enum Wish {
     MemoryOrStream,
     /// The socket itself as a stream.
     Stream,
+    /// A pair of message queues.
+    Queues,
+}
+
+/// What memory that two processes share is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MemoryKind {
+    /// A sealed memfd, which nobody can cut short.
+    #[default]
+    Memfd,
+    /// An object of POSIX shared memory.
+    Posix,
+    /// A segment of System V shared memory.
+    SystemV,
+    /// A mapped file.
+    File,
 }
 
 /// The connecting side's only words.
@@ -53,7 +69,11 @@ pub struct Request {
     pub wish: Wish,
     /// What it believes of the other side.
     pub trust: Trust,
-    /// The largest ring that it takes, in bytes of one direction.
+    /// What memory it insists on.
+    pub memory: Option<MemoryKind>,
+    /// The deepest queue that it takes, in messages; 0: any.
+    pub max_depth: u8,
+    /// The largest ring that it takes, in bytes of one direction; of queues, the longest message.
     pub max_ring: u32,
     /// Repeated by the grant.
     pub nonce: [u8; 16],
@@ -75,8 +95,13 @@ pub struct Grant {
 /// What a request comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// A memfd, and unless trust is hostile two eventfds: the listening side's bell, then the connecting side's.
+    /// Memory, which is a descriptor unless it is a segment; and unless trust is hostile two eventfds: the listening side's
+    /// bell, then the connecting side's.
     Memory {
+        /// What it is made of.
+        kind: MemoryKind,
+        /// The segment's number; 0 of other memory.
+        segment: u32,
         /// Bytes of the ring of one direction.
         ring: u32,
         /// The keys of the direction towards the connecting side, and of the other.
@@ -86,6 +111,17 @@ pub enum Answer {
     },
     /// From here on the socket carries a stream.
     Stream,
+    /// Two message queues: the one that the listening side sends to, then the other.
+    Queues {
+        /// Bytes of the longest message.
+        message: u32,
+        /// Messages that each holds.
+        depth: u8,
+        /// The keys of the direction towards the connecting side, and of the other.
+        keys: [u64; 2],
+        /// Names the connection, for people.
+        session: u64,
+    },
     /// Nothing; the reason says why.
     Refused(Code),
 }
@@ -97,10 +133,12 @@ impl Request {
             Wish::Memory => 1,
             Wish::MemoryOrStream => 2,
             Wish::Stream => 3,
+            Wish::Queues => 4,
         };
         let mut out = Vec::with_capacity(REQUEST_SIZE);
         out.extend_from_slice(&MEETING);
-        out.extend_from_slice(&[wish, self.trust as u8, 0, 0]);
+        let memory = self.memory.map_or(0, kind_number);
+        out.extend_from_slice(&[wish, self.trust as u8, memory, self.max_depth]);
         out.extend_from_slice(&self.max_ring.to_le_bytes());
         out.extend_from_slice(&self.nonce);
         out.try_into().expect("a request has 32 bytes")
@@ -117,41 +155,47 @@ impl Request {
             1 => Wish::Memory,
             2 => Wish::MemoryOrStream,
             3 => Wish::Stream,
+            4 => Wish::Queues,
             _ => return Err(Malformed("it asks for a wire that is not known here")),
         };
         let trust = trust(cursor.u8()?)?;
-        if cursor.u16()? != 0 {
-            return Err(Malformed("a reserved field is not zero"));
-        }
-        Ok(Request { wish, trust, max_ring: cursor.u32()?, nonce: nonce(&mut cursor)? })
+        let memory = match cursor.u8()? {
+            0 => None,
+            number => Some(kind(number).ok_or(Malformed("it asks for memory that is not known here"))?),
+        };
+        let max_depth = cursor.u8()?;
+        let max_ring = cursor.u32()?;
+        Ok(Request { wish, trust, memory, max_depth, max_ring, nonce: nonce(&mut cursor)? })
     }
 }
 
 impl Grant {
     /// The bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let (kind, memory) = match self.answer {
-            Answer::Memory { .. } => (0x81, 1),
-            Answer::Stream => (0x82, 0),
-            Answer::Refused(_) => (0x83, 0),
+        let (answer, memory, depth) = match self.answer {
+            Answer::Memory { kind, .. } => (0x81, kind_number(kind), 0),
+            Answer::Stream => (0x82, 0, 0),
+            Answer::Refused(_) => (0x83, 0, 0),
+            Answer::Queues { depth, .. } => (0x84, 0, depth),
         };
-        let (ring, keys, session) = match self.answer {
-            Answer::Memory { ring, keys, session } => (ring, keys, session),
-            _ => (0, [0; 2], 0),
+        let (size, keys, session, segment) = match self.answer {
+            Answer::Memory { ring, keys, session, segment, .. } => (ring, keys, session, segment),
+            Answer::Queues { message, keys, session, .. } => (message, keys, session, 0),
+            _ => (0, [0; 2], 0, 0),
         };
         let code = if let Answer::Refused(code) = self.answer { code_number(code) } else { 0 };
         let reason = &self.reason[..self.reason.floor_char_boundary(MAX_REASON)];
         let mut out = Vec::with_capacity(GRANT_SIZE.saturating_add(reason.len()));
         out.extend_from_slice(&MEETING);
-        out.extend_from_slice(&[kind, self.trust as u8, memory, 0]);
-        out.extend_from_slice(&ring.to_le_bytes());
+        out.extend_from_slice(&[answer, self.trust as u8, memory, depth]);
+        out.extend_from_slice(&size.to_le_bytes());
         out.extend_from_slice(&self.nonce);
         for number in [keys[0], keys[1], session] {
             out.extend_from_slice(&number.to_le_bytes());
         }
         out.extend_from_slice(&code.to_le_bytes());
         out.extend_from_slice(&u16::try_from(reason.len()).expect("cut to 448 bytes").to_le_bytes());
-        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&segment.to_le_bytes());
         out.extend_from_slice(reason.as_bytes());
         out
     }
@@ -163,26 +207,29 @@ impl Grant {
     pub fn decode(bytes: &[u8; GRANT_SIZE]) -> Result<(Self, usize), Malformed> {
         let mut cursor = Cursor(bytes);
         begin(&mut cursor)?;
-        let kind = cursor.u8()?;
+        let answer = cursor.u8()?;
         let trust = trust(cursor.u8()?)?;
         let memory = cursor.u8()?;
-        let reserved = cursor.u8()?;
-        let ring = cursor.u32()?;
+        let depth = cursor.u8()?;
+        let bytes = cursor.u32()?;
         let nonce = nonce(&mut cursor)?;
         let (keys, session) = ([cursor.u64()?, cursor.u64()?], cursor.u64()?);
         let code = code_from_number(cursor.u16()?);
         let size = usize::from(cursor.u16()?);
-        if reserved != 0 || cursor.u32()? != 0 {
-            return Err(Malformed("a reserved field is not zero"));
-        }
+        let segment = cursor.u32()?;
         if size > MAX_REASON {
             return Err(Malformed("its reason is too long"));
         }
-        let answer = match (kind, memory) {
-            (0x81, 1) => Answer::Memory { ring, keys, session },
-            (0x81, _) => return Err(Malformed("it grants memory of a kind that is not known here")),
+        let is_segment = memory == kind_number(MemoryKind::SystemV);
+        if (answer != 0x84 && depth != 0) || (segment != 0 && !is_segment) {
+            return Err(Malformed("a reserved field is not zero"));
+        }
+        let answer = match (answer, kind(memory)) {
+            (0x81, Some(kind)) => Answer::Memory { kind, segment, ring: bytes, keys, session },
+            (0x81, None) => return Err(Malformed("it grants memory of a kind that is not known here")),
             (0x82, _) => Answer::Stream,
             (0x83, _) => Answer::Refused(code),
+            (0x84, _) => Answer::Queues { message: bytes, depth, keys, session },
             _ => return Err(Malformed("it grants something that is not known here")),
         };
         Ok((Grant { answer, trust, nonce, reason: String::new() }, size))
@@ -208,6 +255,20 @@ fn trust(byte: u8) -> Result<Trust, Malformed> {
     }
 }
 
+fn kind_number(kind: MemoryKind) -> u8 {
+    match kind {
+        MemoryKind::Memfd => 1,
+        MemoryKind::Posix => 2,
+        MemoryKind::SystemV => 3,
+        MemoryKind::File => 4,
+    }
+}
+
+fn kind(number: u8) -> Option<MemoryKind> {
+    let kinds = [MemoryKind::Memfd, MemoryKind::Posix, MemoryKind::SystemV, MemoryKind::File];
+    kinds.into_iter().find(|kind| kind_number(*kind) == number)
+}
+
 fn nonce(cursor: &mut Cursor<'_>) -> Result<[u8; 16], Malformed> {
     let bytes = cursor.bytes(16)?;
     bytes.try_into().map_err(|_| Malformed("a field is cut off"))
@@ -218,10 +279,21 @@ mod tests {
     use super::*;
 
     fn request() -> Request {
-        Request { wish: Wish::MemoryOrStream, trust: Trust::Hostile, max_ring: 1 << 18, nonce: [7; 16] }
+        Request {
+            wish: Wish::MemoryOrStream,
+            trust: Trust::Hostile,
+            memory: Some(MemoryKind::SystemV),
+            max_depth: 9,
+            max_ring: 1 << 18,
+            nonce: [7; 16],
+        }
     }
 
-    fn grants() -> [Grant; 3] {
+    fn grants() -> [Grant; 5] {
+        let memory = |kind, segment| {
+            let (ring, keys, session) = (1 << 20, [1, u64::MAX], 3);
+            Answer::Memory { kind, segment, ring, keys, session }
+        };
         let grant = |answer, reason: &str| Grant {
             answer,
             trust: Trust::SameUser,
@@ -229,7 +301,9 @@ mod tests {
             reason: reason.to_owned(),
         };
         [
-            grant(Answer::Memory { ring: 1 << 20, keys: [1, u64::MAX], session: 3 }, ""),
+            grant(memory(MemoryKind::File, 0), ""),
+            grant(memory(MemoryKind::SystemV, u32::MAX), ""),
+            grant(Answer::Queues { message: 1024, depth: 8, keys: [1, u64::MAX], session: 3 }, ""),
             grant(Answer::Stream, "no memfd"),
             grant(Answer::Refused(Code::ResourceExhausted), "no room"),
         ]
@@ -241,7 +315,7 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read() {
-        for wish in [Wish::Memory, Wish::MemoryOrStream, Wish::Stream] {
+        for wish in [Wish::Memory, Wish::MemoryOrStream, Wish::Stream, Wish::Queues] {
             let request = Request { wish, ..request() };
             assert_eq!(Request::decode(&request.encode()), Ok(request));
         }
@@ -288,7 +362,7 @@ mod tests {
 
     #[test]
     fn a_long_reason_is_cut_between_characters() {
-        let mut grant = grants()[1].clone();
+        let mut grant = grants()[3].clone();
         grant.reason = "é".repeat(MAX_REASON);
         let bytes = grant.encode();
         let (_, text) = Grant::decode(head(&bytes)).unwrap();

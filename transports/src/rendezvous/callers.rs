@@ -262,7 +262,8 @@ mod tests {
     }
 
     fn request() -> Request {
-        Request { wish: Wish::Memory, trust: Trust::SameUser, max_ring: 1 << 20, nonce: [3; 16] }
+        let (wish, trust) = (Wish::Memory, Trust::SameUser);
+        Request { wish, trust, memory: None, max_depth: 0, max_ring: 1 << 20, nonce: [3; 16] }
     }
 
     fn is_quiet(callers: &mut Callers) -> bool {

@@ -124,7 +124,7 @@ fn block(side: Side) -> usize {
 
 /// Stamp and check of the record at a position: one to one for each key, and nothing like the bytes that frames hold.
 #[inline]
-pub(super) fn seal(key: u64, position: u64) -> (u32, u32) {
+pub(crate) fn seal(key: u64, position: u64) -> (u32, u32) {
     let mut mixed = key.wrapping_add(position);
     mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
     mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93);

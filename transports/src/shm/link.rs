@@ -6,10 +6,11 @@ use std::sync::Arc;
 use farcall_core::limits::IDLE_FRAMES;
 use farcall_core::transport::{Capabilities, Link, LinkFault, OutFrame, Peer, Readiness, Received, Sent};
 use farcall_core::{Code, Error, Fate, Trust};
-use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{Shutdown, shutdown};
 
 use super::doorbell::Bell;
+use crate::rendezvous::watch_life;
 use crate::ring::{Broken, Ends, Keys, Layout, Mapped, Popped, Pushed, Side};
 use crate::sys::forked::Origin;
 
@@ -134,19 +135,6 @@ impl ShmLink {
         self.is_over
             || poll(&mut [PollFd::new(&*self.life, PollFlags::IN)], Some(&now)).is_ok_and(|ready| ready > 0)
     }
-}
-
-/// A descriptor that is readable when either says that the peer is gone. A process that calls exec(2) closes the socket and
-/// lives; of one that has died a child may hold the socket.
-fn watch_life(socket: &OwnedFd, process: Option<&OwnedFd>) -> rustix::io::Result<OwnedFd> {
-    let life = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-    let data = epoll::EventData::new_u64(0);
-    // Its end only: at a hostile peer's, bytes are rings.
-    epoll::add(&life, socket, data, epoll::EventFlags::RDHUP)?;
-    if let Some(process) = process {
-        epoll::add(&life, process, data, epoll::EventFlags::IN)?;
-    }
-    Ok(life)
 }
 
 #[cold]

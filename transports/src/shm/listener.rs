@@ -1,30 +1,29 @@
 //! Listening for those who want to share memory, and answering each of them at once.
 
-use std::io::{self, IoSlice};
-use std::mem::MaybeUninit;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 
 use farcall_core::limits::RINGS;
 use farcall_core::transport::{Framed, Link, Listener, Readiness};
 use farcall_core::wire::rendezvous::{Answer, Grant, Request, Wish};
 use farcall_core::{Code, Error, Fate, Trust};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
+use super::source::{Source, allows, word};
 use super::{Offer, Parts, ShmLink, Terms, peer};
-use crate::rendezvous::{Caller, Callers, Doors};
+use crate::mark::Mark;
+use crate::rendezvous::{self, Caller, Callers, Doors};
 use crate::ring::{Layout, Side};
-use crate::unix::{Claim, UnixStream, occupy};
+use crate::unix::{Claim, Place, UnixStream, occupy};
 use crate::url::Url;
-
-/// The most descriptors that belong to a grant: the memory and two bells.
-const MOST: usize = 3;
 
 pub(crate) struct ShmListener {
     /// Before the callers, so that the path is gone before the socket is.
     _claim: Option<Claim>,
     callers: Callers,
     terms: Terms,
+    source: Source,
     /// Whoever cannot have memory may have the socket as a stream.
     gives_streams: bool,
     address: String,
@@ -39,13 +38,23 @@ impl ShmListener {
             let text = format!("{url}: waiting for connections is refused: {error}");
             Error::new(Code::ResourceExhausted, Fate::NotSent, text).with_source(error)
         })?;
+        let directory = match &door.place {
+            Place::Path(path) => path.parent().unwrap_or(Path::new("/")).to_owned(),
+            Place::Abstract(_) => std::env::temp_dir(),
+        };
+        let mark = claim.as_ref().map_or_else(Mark::fresh, |claim| Ok(claim.mark().clone()));
+        let mark = mark.map_err(|error| error.context(url))?;
+        let kind = terms.memory.unwrap_or_default();
+        // Without this no client would be let in.
+        let options = if allows(kind, Trust::SameUser).is_err() { "?trust=trusted" } else { "" };
         Ok(ShmListener {
             _claim: claim,
             callers,
+            source: Source { kind, mark, directory },
             terms,
             gives_streams,
             address: door.place.text(),
-            url: format!("{}:{}", url.scheme(), door.address),
+            url: format!("{}:{}{options}", url.scheme(), door.address),
         })
     }
 
@@ -55,7 +64,7 @@ impl ShmListener {
         let Caller { socket, request, who, process } = caller;
         let socket = Arc::new(socket);
         let refusal = match self.memory(&request, trust, &socket) {
-            Ok(Offer { layout, keys, session, memory, bell, descriptors }) => {
+            Ok(Offer { layout, keys, session, memory, segment, bell, descriptors }) => {
                 let ring = u32::try_from(layout.ring_bytes()).expect("a ring has at most 1 GiB");
                 let parts = Parts {
                     memory,
@@ -65,13 +74,14 @@ impl ShmListener {
                     bell,
                     socket: Arc::clone(&socket),
                     process: process.clone(),
-                    peer: peer(who, self.address.clone()),
+                    peer: peer(self.terms.transport, who, self.address.clone()),
                     trust,
                 };
                 match ShmLink::new(parts) {
                     Ok(link) => {
                         let keys = [keys.from_listener, keys.from_connector];
-                        let answer = Answer::Memory { ring, keys, session };
+                        let kind = self.source.kind;
+                        let answer = Answer::Memory { kind, segment, ring, keys, session };
                         let said = say(&socket, &request, trust, answer, "", &descriptors);
                         return said.ok().map(|()| Box::new(link) as Box<dyn Link>);
                     }
@@ -80,7 +90,7 @@ impl ShmListener {
             }
             Err(error) => error,
         };
-        if self.gives_streams && request.wish != Wish::Memory {
+        if self.gives_streams && matches!(request.wish, Wish::Stream | Wish::MemoryOrStream) {
             let reason = refusal.to_string();
             say(&socket, &request, trust, Answer::Stream, &reason, &[]).ok()?;
             let socket = Arc::into_inner(socket).expect("nobody else has it where there is no link");
@@ -94,9 +104,18 @@ impl ShmListener {
     /// What is offered to somebody who asks for this.
     fn memory(&self, request: &Request, trust: Trust, socket: &Arc<OwnedFd>) -> Result<Offer, Error> {
         let refuse = |code, why: String| Err(Error::new(code, Fate::NotSent, why));
+        if request.wish == Wish::Queues {
+            return refuse(Code::InvalidConfig, "this is no mq: server; connect with shm:".to_owned());
+        }
         if request.wish == Wish::Stream {
             return refuse(Code::Unsupported, "the client shares no memory".to_owned());
         }
+        let kind = self.source.kind;
+        if let Some(asked) = request.memory.filter(|asked| *asked != kind) {
+            let why = format!("the client asks for {}, what is served is {}", word(asked), word(kind));
+            return refuse(Code::InvalidConfig, why);
+        }
+        allows(kind, trust)?;
         let most = usize::try_from(request.max_ring).unwrap_or(RINGS.1);
         if most < RINGS.0 {
             let why = format!("the client takes rings of {most} bytes at most, the least is {}", RINGS.0);
@@ -105,11 +124,10 @@ impl ShmListener {
         // The greatest power of two that both can do with.
         let ring = 1 << most.min(self.terms.ring).ilog2();
         let layout = Layout::new(ring).expect("the size is a power of two within its bounds");
-        Offer::make(layout, trust, socket)
+        Offer::make(&self.source, layout, trust, socket)
     }
 }
 
-/// Sends the grant in one piece, or not at all.
 fn say(
     socket: &OwnedFd,
     request: &Request,
@@ -118,17 +136,9 @@ fn say(
     reason: &str,
     descriptors: &[OwnedFd],
 ) -> io::Result<()> {
-    let bytes = Grant { answer, trust, nonce: request.nonce, reason: reason.to_owned() }.encode();
-    let passed: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    if !passed.is_empty() {
-        let fits = control.push(SendAncillaryMessage::ScmRights(&passed));
-        assert!(fits, "a grant has three descriptors at most");
-    }
-    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-    let sent = rustix::io::retry_on_intr(|| sendmsg(socket, &[IoSlice::new(&bytes)], &mut control, flags))?;
-    if sent == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+    let grant = Grant { answer, trust, nonce: request.nonce, reason: reason.to_owned() };
+    let descriptors: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
+    rendezvous::say(socket, &grant, &descriptors)
 }
 
 impl Listener for ShmListener {

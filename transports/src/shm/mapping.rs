@@ -1,4 +1,5 @@
-//! The memory: a sealed memfd, made by the listening side and checked by the other before it is touched.
+//! Mapping what is shared, and the memory that is shared if nobody asks for another: a sealed memfd, made by the listening
+//! side and checked by the other before it is touched.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
@@ -17,6 +18,7 @@ use rustix::process::{Resource, getrlimit};
 use crate::ring::{Layout, Mapped};
 use crate::sys::forked::Origin;
 use crate::sys::probe::is_disabled;
+use crate::sys::segment;
 
 /// What statfs(2) calls the file system of memfds that are made of ordinary pages.
 const TMPFS_MAGIC: u64 = 0x0102_1994;
@@ -64,7 +66,7 @@ fn fresh() -> rustix::io::Result<OwnedFd> {
 }
 
 /// Gives the file its size, and pages for all of it: a page that is missing later would be a signal.
-fn fill(fd: &OwnedFd, size: u64) -> rustix::io::Result<()> {
+pub(super) fn fill(fd: &OwnedFd, size: u64) -> rustix::io::Result<()> {
     // Beyond this limit the kernel would send a signal too.
     if getrlimit(Resource::Fsize).current.is_some_and(|most| size > most) {
         return Err(Errno::FBIG);
@@ -76,10 +78,10 @@ fn fill(fd: &OwnedFd, size: u64) -> rustix::io::Result<()> {
     rustix::io::retry_on_intr(|| fallocate(fd, FallocateFlags::empty(), 0, size))
 }
 
-fn exhausted(size: usize, errno: Errno) -> Error {
+pub(super) fn exhausted(size: usize, errno: Errno) -> Error {
     let why = match errno {
         Errno::FBIG => "a limit on the size of files is in the way (ulimit -f)".to_owned(),
-        Errno::NOSPC | Errno::NOMEM => "there is no memory left".to_owned(),
+        Errno::NOSPC | Errno::NOMEM | Errno::DQUOT => "there is no room left".to_owned(),
         Errno::MFILE | Errno::NFILE => "there are no free descriptors".to_owned(),
         other => other.to_string(),
     };
@@ -127,16 +129,28 @@ fn check(fd: &OwnedFd, size: u64) -> Result<(), String> {
     }
 }
 
-fn map(fd: BorrowedFd<'_>, len: usize) -> rustix::io::Result<Mapped> {
+/// Maps what has so many bytes, all of which are there.
+pub(super) fn map(fd: BorrowedFd<'_>, len: usize) -> rustix::io::Result<Mapped> {
     let access = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: without an address the kernel chooses a range that nothing uses.
     let base = unsafe { mmap(ptr::null_mut(), len, access, MapFlags::SHARED, fd, 0) }?;
     let base = NonNull::new(base.cast()).ok_or(Errno::NOMEM)?;
-    let mapping = Arc::new(Mapping { base, len, origin: Origin::here() });
+    keep(Mapping { base, len, is_segment: false, origin: Origin::here() })
+}
+
+/// Maps a segment that has so many bytes.
+pub(super) fn attach(id: i32, len: usize) -> rustix::io::Result<Mapped> {
+    let base = segment::attach(id)?;
+    keep(Mapping { base, len, is_segment: true, origin: Origin::here() })
+}
+
+fn keep(mapping: Mapping) -> rustix::io::Result<Mapped> {
+    let Mapping { base, len, .. } = mapping;
+    let mapping = Arc::new(mapping);
     // SAFETY: the range is the one just mapped. It is missing in later children only, which do not touch it.
     unsafe { madvise(base.as_ptr().cast(), len, Advice::LinuxDontFork) }?;
     // SAFETY: the range has `len` bytes that can be read and written until the drop of `mapping`; that they are really there
-    // is what `fill` or `check` has seen to. This address is given to nobody else.
+    // is what whoever made or checked the memory has seen to. This address is given to nobody else.
     Ok(unsafe { Mapped::new(base, len, mapping) })
 }
 
@@ -144,6 +158,7 @@ fn map(fd: BorrowedFd<'_>, len: usize) -> rustix::io::Result<Mapped> {
 struct Mapping {
     base: NonNull<u8>,
     len: usize,
+    is_segment: bool,
     origin: Origin,
 }
 
@@ -157,6 +172,11 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         // A forked child has no such mapping, and may have something else in its place.
         if self.origin.is_elsewhere() {
+            return;
+        }
+        if self.is_segment {
+            // SAFETY: it was attached by this process, and with the last `Mapped` the last use of it is over.
+            unsafe { segment::detach(self.base) };
             return;
         }
         // SAFETY: the range was mapped by this process, and with the last `Mapped` the last use of it is over.

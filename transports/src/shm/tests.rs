@@ -33,7 +33,7 @@ fn place() -> (tempfile::TempDir, String) {
 fn raw_connector(url: &str) -> Parts {
     let url = Url::parse(url).unwrap();
     let terms = Terms::of(&url, &mut url.query()).unwrap();
-    parts(ask(&url, &terms, Wish::Memory).unwrap()).unwrap()
+    parts(ask(&url, &terms, Wish::Memory).unwrap(), "shm").unwrap()
 }
 
 /// A real link on the listening side, and the raw end of its peer. `options` are the listening side's.

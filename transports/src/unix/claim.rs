@@ -17,6 +17,8 @@ use rustix::io::Errno;
 use rustix::net::bind;
 
 use super::place::{Place, connect_retrying, socket};
+#[cfg(feature = "shm")]
+use crate::mark::{Mark, succeed};
 use crate::refusal::refused;
 use crate::url::Url;
 
@@ -32,6 +34,8 @@ pub(crate) struct Claim {
     /// The process that holds the claim: a forked child must not clear away what its parent serves.
     holder: u32,
     _lock: OwnedFd,
+    #[cfg(feature = "shm")]
+    mark: Mark,
 }
 
 impl Claim {
@@ -49,7 +53,21 @@ impl Claim {
             .map_err(|errno| refused(url, "opening the directory", errno, &absent))?;
         check_directory(url, parent, &directory)?;
         let lock = lock(url, &directory, &name)?;
-        let claim = Claim { directory, name, ours: None, holder: std::process::id(), _lock: lock };
+        #[cfg(feature = "shm")]
+        let (lock, mark) = succeed(lock).map_err(|error| error.context(url))?;
+        #[cfg(feature = "shm")]
+        let words = mark.text();
+        #[cfg(not(feature = "shm"))]
+        let words = "";
+        let claim = Claim {
+            directory,
+            name,
+            ours: None,
+            holder: std::process::id(),
+            _lock: sign(lock, words),
+            #[cfg(feature = "shm")]
+            mark,
+        };
         claim.clear(url, path)?;
         Ok(claim)
     }
@@ -67,6 +85,12 @@ impl Claim {
             .map_err(|errno| refused(url, "binding", errno, &known))?;
         self.ours = self.found().ok().map(|found| (found.st_dev, found.st_ino));
         Ok(())
+    }
+
+    /// Of what names are made that stand for a moment only.
+    #[cfg(feature = "shm")]
+    pub(crate) fn mark(&self) -> &Mark {
+        &self.mark
     }
 
     fn found(&self) -> rustix::io::Result<Stat> {
@@ -135,7 +159,8 @@ fn check_directory(url: &Url, path: &Path, directory: &OwnedFd) -> Result<(), Er
     Ok(())
 }
 
-fn lock(url: &Url, directory: &OwnedFd, name: &OsString) -> Result<OwnedFd, Error> {
+/// The lock beside a place, which its server holds as long as it lives.
+pub(crate) fn lock(url: &Url, directory: &OwnedFd, name: &OsString) -> Result<OwnedFd, Error> {
     let mut lock_name = name.clone();
     lock_name.push(".lock");
     let lock_name = PathBuf::from(lock_name);
@@ -158,23 +183,25 @@ fn lock(url: &Url, directory: &OwnedFd, name: &OsString) -> Result<OwnedFd, Erro
         }
         let linked = statat(directory, &lock_name, AtFlags::SYMLINK_NOFOLLOW);
         if linked.is_ok_and(|linked| (linked.st_dev, linked.st_ino) == (opened.st_dev, opened.st_ino)) {
-            return Ok(sign(lock));
+            return Ok(lock);
         }
     }
     Err(os(Errno::BUSY))
 }
 
-/// Leaves our number in the lock file, for the sentence of whoever comes next. Nothing depends on it.
-fn sign(lock: OwnedFd) -> OwnedFd {
+/// Leaves our number in the lock file, for the sentence of whoever comes next, and the words behind it.
+pub(crate) fn sign(lock: OwnedFd, words: &str) -> OwnedFd {
     let mut file = std::fs::File::from(lock);
-    let _ = file.set_len(0).and_then(|()| file.write_all(std::process::id().to_string().as_bytes()));
+    let text = format!("{} {words}", std::process::id());
+    let _ = file.set_len(0).and_then(|()| file.write_all(text.trim_end().as_bytes()));
     file.into()
 }
 
 fn holder_of(lock: OwnedFd) -> String {
     let mut text = String::new();
     let read = std::fs::File::from(lock).take(16).read_to_string(&mut text);
-    match read.and_then(|_| text.parse::<u32>().map_err(io::Error::other)) {
+    let number = text.split_whitespace().next().unwrap_or_default();
+    match read.and_then(|_| number.parse::<u32>().map_err(io::Error::other)) {
         Ok(pid) => format!(" by process {pid}"),
         Err(_) => String::new(),
     }
@@ -191,7 +218,7 @@ fn probe(path: &Path) -> rustix::io::Result<()> {
     connect_retrying(&socket, &Place::Path(path.to_owned()).address()?.address)
 }
 
-fn describe(kind: FileType) -> &'static str {
+pub(crate) fn describe(kind: FileType) -> &'static str {
     match kind {
         FileType::RegularFile => "a regular file",
         FileType::Directory => "a directory",

@@ -3,8 +3,11 @@
 mod children;
 mod conversation;
 mod exec;
+mod fifo;
 mod harness;
 mod mem;
+mod memory;
+mod mq;
 mod pipe;
 mod registry;
 mod shm;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use farcall_core::testkit::Chance;
 use farcall_core::transport::Link;
-use farcall_core::wire::rendezvous::{Answer, GRANT_SIZE, Grant};
+use farcall_core::wire::rendezvous::{Answer, GRANT_SIZE, Grant, MemoryKind};
 use farcall_core::{Code, Error, Trust};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
@@ -17,6 +17,7 @@ use super::{await_readable, place};
 use crate::rendezvous::{Caller, Callers};
 use crate::ring::Layout;
 use crate::scheme::Scheme;
+use crate::shm::source::Source;
 use crate::shm::{Offer, Shm};
 use crate::url::Url;
 
@@ -54,8 +55,10 @@ fn met(falsify: impl FnOnce(&mut Answered) + Send) -> Result<Box<dyn Link>, Erro
 fn answer(caller: Caller, falsify: impl FnOnce(&mut Answered)) {
     let socket = Arc::new(caller.socket);
     let layout = Layout::new(128 * 1024).unwrap();
-    let offer = Offer::make(layout, Trust::SameUser, &socket).unwrap();
-    let answer = Answer::Memory { ring: 128 * 1024, keys: [1, 2], session: 3 };
+    let (kind, mark) = (MemoryKind::Memfd, crate::mark::Mark::fresh().unwrap());
+    let source = Source { kind, mark, directory: std::env::temp_dir() };
+    let offer = Offer::make(&source, layout, Trust::SameUser, &socket).unwrap();
+    let answer = memory(128 * 1024);
     let grant = Grant { answer, trust: Trust::SameUser, nonce: caller.request.nonce, reason: String::new() };
     let mut answered = Answered { grant, descriptors: offer.descriptors, bytes: None };
     falsify(&mut answered);
@@ -68,6 +71,10 @@ fn answer(caller: Caller, falsify: impl FnOnce(&mut Answered)) {
     }
     // A client that has seen enough may have closed its end.
     let _ = sendmsg(&*socket, &[IoSlice::new(&bytes)], &mut control, SendFlags::NOSIGNAL);
+}
+
+fn memory(ring: u32) -> Answer {
+    Answer::Memory { kind: MemoryKind::Memfd, segment: 0, ring, keys: [1, 2], session: 3 }
 }
 
 fn refused(words: &str, falsify: impl FnOnce(&mut Answered) + Send) -> Code {
@@ -115,7 +122,7 @@ fn memory_of_another_size_than_granted_is_refused() {
         [(256 * 1024, "were agreed"), (64 * 1024, "no ring has the size"), (100_000, "no ring has the size")]
     {
         refused(words, |answered| {
-            answered.grant.answer = Answer::Memory { ring, keys: [1, 2], session: 3 };
+            answered.grant.answer = memory(ring);
         });
     }
 }
@@ -123,7 +130,7 @@ fn memory_of_another_size_than_granted_is_refused() {
 #[test]
 fn more_than_was_asked_for_is_refused() {
     refused("grants more than was asked for", |answered| {
-        answered.grant.answer = Answer::Memory { ring: 1 << 20, keys: [1, 2], session: 3 };
+        answered.grant.answer = memory(1 << 20);
     });
     refused("trusts more", |answered| answered.grant.trust = Trust::Trusted);
     refused("grants no memory", |answered| {
