@@ -17,11 +17,13 @@ pub(crate) enum Bar {
     Poll(f64),
     /// The same, and the busy task keeps at least this share.
     PollAndShare(f64, f64),
+    /// A pool's choice takes at most so many nanoseconds.
+    Choice(f64),
     /// Each process uses at most so many nanoseconds of CPU time in a second of rest.
     Rest(f64),
 }
 
-use Bar::{OverProbe, PerSecond, Poll, PollAndShare, Rest, Times};
+use Bar::{Choice, OverProbe, PerSecond, Poll, PollAndShare, Rest, Times};
 
 /// 10 ms in 10 s.
 const RESTING: Bar = Rest(1e6);
@@ -54,6 +56,7 @@ const BARS: &[(&str, Bar)] = &[
     ("farcall/shm/await/auto/two/polite/32/1", Poll(3e3)),
     ("farcall/shm/await/auto/one/polite/32/1", PollAndShare(3e3, 0.45)),
     ("farcall/unix/await/auto/one/polite/32/1", PollAndShare(3e3, 0.45)),
+    ("farcall/shm/wait/spin/two/pool/32/1", Choice(1e3)),
     ("farcall/shm/wait/auto/free/idle/32/1", RESTING),
     ("farcall/shm/await/auto/free/idle/32/1", RESTING),
     ("farcall/pipe/wait/auto/free/idle/32/1", RESTING),
@@ -101,6 +104,10 @@ impl Bar {
             Poll(most) => {
                 let poll = further(Name::PollP99Ns)?;
                 verdict(format!("{poll:.0} ns"), format!("≤ {most:.0} ns"), poll <= most)
+            }
+            Choice(most) => {
+                let choice = further(Name::PoolNs)?;
+                verdict(format!("+ {choice:.0} ns"), format!("≤ + {most:.0} ns"), choice <= most)
             }
             PollAndShare(most, least) => {
                 let (poll, share) = (further(Name::PollP99Ns)?, further(Name::BusyShare)?);

@@ -129,6 +129,8 @@ words! {
         Idle = "idle",
         /// Null calls on one connection of many.
         Many = "many",
+        /// Null calls through a pool, beside the same without.
+        Pool = "pool",
     }
 }
 
@@ -150,7 +152,7 @@ pub(crate) struct Case {
 impl Op {
     /// Whether the case asks another question than how fast one connection is; then no limit stands beside it.
     pub(crate) const fn is_special(self) -> bool {
-        matches!(self, Self::Polite | Self::Idle | Self::Many)
+        matches!(self, Self::Polite | Self::Idle | Self::Many | Self::Pool)
     }
 }
 

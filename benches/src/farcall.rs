@@ -5,6 +5,7 @@ mod client;
 mod idle;
 mod many;
 mod polite;
+mod pool;
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -73,6 +74,7 @@ pub(crate) fn call(
         Op::Polite => polite::call(case, &url, slice),
         Op::Idle => idle::call(case, &url, slice),
         Op::Many => many::call(case, &url, slice),
+        Op::Pool => pool::call(case, &url, slice),
     }
 }
 

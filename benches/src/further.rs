@@ -36,6 +36,8 @@ pub(crate) enum Name {
     Connections,
     /// Median call while there was only one.
     AloneP50Ns,
+    /// Median call through a pool less the same without.
+    PoolNs,
     /// Memory that each further connection made the client hold.
     ClientRssPerConnection,
     /// Memory that each further connection made the server hold.

@@ -124,6 +124,17 @@ fn specials() -> Vec<Case> {
             }));
         }
     }
+    let pool = |waiting| Case {
+        subject: Subject::Farcall,
+        wire: Wire::Shm,
+        style: Style::Wait,
+        waiting,
+        placement: Placement::Two,
+        op: Op::Pool,
+        bytes: 32,
+        outstanding: 1,
+    };
+    cases.extend([Waiting::Auto, Waiting::Spin].map(pool));
     cases
 }
 

@@ -5,10 +5,13 @@ mod batch;
 mod call;
 mod close;
 mod connection;
+mod pool;
+mod priority;
 mod reply;
 
 pub use batch::submit_all;
 pub use call::{Call, call};
 pub use close::Closing;
 pub use connection::{Attach, Client, ClientCore, Connection, Policy};
+pub use pool::{Member, Pool};
 pub use reply::Reply;

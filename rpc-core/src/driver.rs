@@ -7,7 +7,7 @@
 //! Locks, in the order in which they may be taken: the turn, then the session. Neither is held while user code runs.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::error::{Code, Error, Fate, Gone};
@@ -67,6 +67,8 @@ pub struct Driver {
     waiting: Waiting,
     /// The link can be looked at without a system call.
     looks_free: bool,
+    /// Turns in which frames came or went; written by who has the turn.
+    moves: AtomicU32,
     company: polite::Company,
     attendants: attend::Attendants,
     sleeper: Mutex<Option<Arc<dyn Sleeper>>>,
@@ -117,6 +119,7 @@ impl Driver {
             room: AtomicUsize::new(0),
             waiting,
             looks_free,
+            moves: AtomicU32::new(0),
             company: polite::Company::default(),
             host,
             server,
@@ -197,6 +200,16 @@ impl Driver {
             self.wanted.swap(true, Ordering::AcqRel);
             attempt()
         })
+    }
+
+    /// A number that changes whenever frames come or go.
+    fn moves(&self) -> u32 {
+        self.moves.load(Ordering::Relaxed)
+    }
+
+    /// Frames have come or gone; said by who has the turn.
+    fn note_move(&self) {
+        self.moves.store(self.moves().wrapping_add(1), Ordering::Relaxed);
     }
 
     /// The time, some milliseconds late at most while nothing is due soon, for that costs less.

@@ -12,6 +12,7 @@ pub struct ServiceDescriptor {
 pub struct MethodDescriptor {
     name: &'static str,
     fingerprint: u64,
+    idempotent: bool,
 }
 
 impl ServiceDescriptor {
@@ -39,7 +40,19 @@ impl ServiceDescriptor {
 impl MethodDescriptor {
     /// A method whose shape is not given.
     pub const fn new(name: &'static str) -> Self {
-        MethodDescriptor { name, fingerprint: 0 }
+        MethodDescriptor { name, fingerprint: 0, idempotent: false }
+    }
+
+    /// The same method, which may run twice for one call.
+    #[must_use]
+    pub const fn idempotent(mut self) -> Self {
+        self.idempotent = true;
+        self
+    }
+
+    /// Whether it may run twice for one call.
+    pub fn is_idempotent(&self) -> bool {
+        self.idempotent
     }
 
     /// Its name.

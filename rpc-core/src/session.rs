@@ -4,7 +4,7 @@
 //! outside, handlers run outside.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::Waker;
 
@@ -68,8 +68,6 @@ pub struct Session {
     claimed: AtomicBool,
     /// Nothing is due before this, for those who only want to know that; in nanoseconds.
     due: AtomicU64,
-    /// Frames received, for those who want to know whether there were any.
-    heard: AtomicU32,
 }
 
 #[derive(Debug)]
@@ -109,7 +107,6 @@ impl Session {
             requested: AtomicBool::new(false),
             claimed: AtomicBool::new(false),
             due: AtomicU64::new(0),
-            heard: AtomicU32::new(0),
         }
     }
 
@@ -130,7 +127,6 @@ impl Session {
     /// The peer broke a rule.
     pub fn receive(&self, frame: &[u8], now: Time, chores: &mut Chores) -> Result<bool, Violation> {
         let mut inner = self.lock();
-        self.heard.store(self.heard.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         if let Some(event) = inner.machine.handle_frame(frame, now)? {
             inner.absorb(event, chores);
         }
@@ -199,11 +195,6 @@ impl Session {
             (_, true) => Expected::Requests,
             (_, false) => Expected::Nothing,
         }
-    }
-
-    /// How many frames have been received; wraps round.
-    pub fn heard(&self) -> u32 {
-        self.heard.load(Ordering::Relaxed)
     }
 
     /// Nothing is due before this.

@@ -87,6 +87,11 @@ pub trait Link: Send {
         None
     }
 
+    /// How the peer's process has ended, if this side started it: asked once its [`life`](Link::life) is over.
+    fn exit(&mut self) -> Option<String> {
+        None
+    }
+
     /// "Somebody is about to sleep": the next news are signalled, once, to all who listen to the readiness. `false`: there
     /// are news already. Whoever sleeps again arms again.
     ///

@@ -99,6 +99,11 @@ fn check_attributes(method: &Method, checked: &mut Checked<'_>) {
     {
         checked.refuse(&blocking.meta, "`#[blocking]` takes no arguments");
     }
+    if let Some(idempotent) = &method.idempotent
+        && idempotent.meta.require_path_only().is_err()
+    {
+        checked.refuse(&idempotent.meta, "`#[idempotent]` takes no arguments");
+    }
 }
 
 fn check_qualifiers(signature: &Signature, checked: &mut Checked<'_>) {

@@ -44,11 +44,12 @@ fn table(service: &Service) -> TokenStream {
     let cfgs: Vec<_> = service.methods().map(|method| &method.attributes.cfg).collect();
     let variants: Vec<_> = service.methods().map(|method| &method.variant).collect();
     let names = service.methods().map(|method| &method.name);
+    let repeats = service.methods().map(|method| method.idempotent.as_ref().map(|_| quote!(.idempotent())));
     let numbers = (!variants.is_empty()).then(|| quote!(enum __Method { #(#(#cfgs)* #variants,)* }));
     quote! {
         #numbers
         static __METHODS: &[#krate::__private::MethodDescriptor] =
-            &[#(#(#cfgs)* #krate::__private::MethodDescriptor::new(#names),)*];
+            &[#(#(#cfgs)* #krate::__private::MethodDescriptor::new(#names) #repeats,)*];
         static __SERVICE: #krate::__private::ServiceDescriptor =
             #krate::__private::ServiceDescriptor::new(#name, __METHODS);
     }

@@ -43,6 +43,7 @@ use crate::refusals::Refusals;
 ///
 /// # Attributes of a method
 /// - `#[blocking]`: this plain `fn` runs where blocking is allowed.
+/// - `#[idempotent]`: running it twice does no harm, so that a pool may send its calls again.
 /// - `#[method(name = "…")]`: the name of the method on the wire, by default the method's.
 /// - `#[method(result)]`: the result type is a `Result` under another name.
 ///

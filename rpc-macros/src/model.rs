@@ -42,6 +42,8 @@ pub(crate) struct Method {
     pub(crate) kind: Kind,
     pub(crate) attributes: Attributes,
     pub(crate) unsupported: Vec<Attribute>,
+    /// It may run twice for one call.
+    pub(crate) idempotent: Option<Attribute>,
     pub(crate) blocking: Option<Attribute>,
     pub(crate) arguments: Vec<Argument>,
     pub(crate) outcome: Outcome,
@@ -142,7 +144,7 @@ impl Service {
 impl Method {
     fn new(mut item: TraitItemFn, index: usize, refusals: &mut Refusals) -> Self {
         let mut args = MethodArgs::default();
-        let mut blocking = None;
+        let (mut blocking, mut idempotent) = (None, None);
         let mut unsupported = Vec::new();
         for attribute in std::mem::take(&mut item.attrs) {
             let path = attribute.path();
@@ -150,7 +152,9 @@ impl Method {
                 args.add(&attribute).unwrap_or_else(|error| refusals.add(error));
             } else if path.is_ident("blocking") {
                 blocking = Some(attribute);
-            } else if path.is_ident("oneway") || path.is_ident("idempotent") {
+            } else if path.is_ident("idempotent") {
+                idempotent = Some(attribute);
+            } else if path.is_ident("oneway") {
                 unsupported.push(attribute);
             } else {
                 item.attrs.push(attribute);
@@ -167,6 +171,7 @@ impl Method {
             attributes: Attributes::new(&item.attrs),
             unsupported,
             blocking,
+            idempotent,
             arguments: arguments(&item.sig),
             outcome: Outcome::new(&item.sig.output, args.result.is_some()),
             refusal: None,

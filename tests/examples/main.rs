@@ -11,7 +11,7 @@ const WIRES: [&str; 13] = [
     "mem:NAME",
     "unix:/path",
     "unix:@name",
-    "shm:/path",
+    "shm:/path ",
     "shm:/path?memory=sysv",
     "mmap:/path",
     "mq:/path",
@@ -95,6 +95,47 @@ fn producers_and_consumers_share_a_bounded_mailbox() {
 fn custom_transport_has_under_a_hundred_lines() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/custom_transport.rs");
     assert!(std::fs::read_to_string(source).unwrap().lines().count() < 100);
+}
+
+#[test]
+fn configured_moves_over_three_wires_by_its_file() {
+    let ended = Program::example("configured").run();
+    let expected = "2 + 3 = 5 over unix\n2 + 3 = 5 over shm\n2 + 3 = 5 over tcp\n";
+    assert_eq!(ended.stdout, expected, "{}", ended.stderr);
+    assert_eq!(ended.code, Some(0));
+}
+
+#[test]
+fn small_examples_have_under_a_hundred_lines() {
+    for name in ["configured", "parallel_sum"] {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/{name}.rs"));
+        assert!(std::fs::read_to_string(source).unwrap().lines().count() < 100, "{name}");
+    }
+}
+
+#[test]
+fn a_server_whose_file_is_wrong_says_file_line_and_remedy() {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("farcall.toml");
+    std::fs::write(&file, "[service.calculator]\nurl = \"mem:x\"\ndealine = \"1s\"\n").unwrap();
+    for role in ["serve", "call"] {
+        let file = file.to_str().unwrap();
+        let ended = Program::example("configured").arg(role).env("FARCALL_CONFIG", file).run();
+        let expected = format!("{file}:3: unknown key `dealine`; did you mean `deadline`");
+        assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
+        assert_eq!(ended.code, Some(1));
+    }
+}
+
+#[test]
+fn parallel_sum_is_the_same_however_it_is_shared() {
+    let ended = Program::example("parallel_sum").run();
+    let lines: Vec<_> = ended.stdout.lines().collect();
+    assert_eq!(lines.len(), 3, "{}{}", ended.stdout, ended.stderr);
+    assert_eq!(lines[0], "two children: 50000005000000");
+    assert!(lines[1].ends_with("× as fast as one"), "{}", lines[1]);
+    assert_eq!(lines[2], "one worker over each of 3 wires: 50000005000000");
+    assert_eq!(ended.code, Some(0));
 }
 
 #[test]

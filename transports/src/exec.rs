@@ -10,20 +10,22 @@ use farcall_core::{Code, Error};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
 use crate::duct::{Duct, DuctStream};
 use crate::query::Query;
 use crate::refusal::refused;
 use crate::scheme::Scheme;
 use crate::stdio::PARENT;
+use crate::sys::orphan;
 use crate::url::Url;
 
+mod nursery;
 mod reaper;
 
-/// At its end a child closes its pipes and becomes a zombie within microseconds. This is how long the last read of a link
-/// waits for the second, so that it can tell how the child ended.
-const EXIT_AFTER_EOF: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+/// At its end a child closes its pipes and becomes a zombie within microseconds, if nobody takes the processor from it in
+/// between. This is how long the last read of a link waits for the second, so that it can tell how the child ended.
+const EXIT_AFTER_EOF: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 pub(crate) struct Exec;
 
@@ -38,8 +40,13 @@ impl Scheme for Exec {
             return Err(url.refuse("a program is missing; write for example exec:./server?arg=--quiet"));
         }
         let arguments = query.take_all("arg");
+        let kill_on_drop = query.take_choice("kill_on_drop", &[("true", true), ("false", false)])?;
+        let signals =
+            [("term", Signal::TERM), ("kill", Signal::KILL), ("int", Signal::INT), ("hup", Signal::HUP)];
+        let at_our_end = query.take_choice("pdeathsig", &signals)?;
         query.finish()?;
-        Ok(Box::new(Framed::connecting(start(url, &arguments)?)))
+        let wishes = Wishes { arguments, kill_on_drop: kill_on_drop.unwrap_or(false), at_our_end };
+        Ok(Box::new(Framed::connecting(start(url, wishes)?)))
     }
 
     fn listen(&self, url: &Url, _: &mut Query) -> Result<Box<dyn Listener>, Error> {
@@ -53,20 +60,33 @@ impl Scheme for Exec {
     }
 }
 
-fn start(url: &Url, arguments: &[String]) -> Result<ChildStream, Error> {
+/// What the URL says of the child.
+struct Wishes {
+    arguments: Vec<String>,
+    /// Not even a moment to end by itself.
+    kill_on_drop: bool,
+    /// What the kernel sends it when this process ends.
+    at_our_end: Option<Signal>,
+}
+
+fn start(url: &Url, wishes: Wishes) -> Result<ChildStream, Error> {
     let os = |error: io::Error| refused(url, "starting the program", error, &NOT_STARTED);
     let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|errno| os(errno.into()));
     let (stdin, sink) = pipe()?;
     let (source, stdout) = pipe()?;
     let (source, sink) = (Duct::private(source).map_err(os)?, Duct::private(sink).map_err(os)?);
     let program = url.path();
-    let child = Command::new(program)
-        .args(arguments)
-        .env(PARENT, std::process::id().to_string())
-        .stdin(Stdio::from(stdin))
-        .stdout(Stdio::from(stdout))
-        .spawn()
-        .map_err(os)?;
+    let mut command = Command::new(program);
+    command.args(wishes.arguments).env(PARENT, std::process::id().to_string());
+    command.stdin(Stdio::from(stdin)).stdout(Stdio::from(stdout));
+    let child = match wishes.at_our_end {
+        None => command.spawn(),
+        Some(signal) => {
+            orphan::signalled(&mut command, signal);
+            nursery::spawn(command)
+        }
+    };
+    let child = child.map_err(os)?;
     let mut peer = Peer::on("exec");
     peer.address = Some(program.display().to_string());
     peer.uid = Some(rustix::process::geteuid().as_raw());
@@ -78,7 +98,12 @@ fn start(url: &Url, arguments: &[String]) -> Result<ChildStream, Error> {
         pidfd_open(pid, PidfdFlags::empty()).ok().map(Arc::new)
     });
     let pipes = DuctStream { source, sink, peer, life };
-    Ok(ChildStream { pipes: Some(pipes), child: Some(child), starter: std::process::id() })
+    Ok(ChildStream {
+        pipes: Some(pipes),
+        child: Some(child),
+        starter: std::process::id(),
+        kill_on_drop: wishes.kill_on_drop,
+    })
 }
 
 #[rustfmt::skip]
@@ -97,6 +122,7 @@ struct ChildStream {
     child: Option<Child>,
     /// The process that started the child: nobody else may wait for it.
     starter: u32,
+    kill_on_drop: bool,
 }
 
 impl ChildStream {
@@ -117,9 +143,14 @@ impl ChildStream {
     }
 
     fn explain(&mut self, kind: ErrorKind) -> Option<io::Error> {
+        self.failure().map(|how| io::Error::new(kind, how))
+    }
+
+    /// How the child ended, if that was not in order.
+    fn failure(&mut self) -> Option<String> {
         let status = self.exit_status().filter(|status| !status.success())?;
         let program = self.pipes().peer.address.clone().unwrap_or_default();
-        Some(io::Error::new(kind, format!("the program {program} ended: {status}")))
+        Some(format!("the program {program} ended: {status}"))
     }
 }
 
@@ -148,6 +179,10 @@ impl ByteStream for ChildStream {
         self.pipes().life()
     }
 
+    fn exit(&mut self) -> Option<String> {
+        self.failure()
+    }
+
     fn peer(&self) -> Peer {
         self.pipes().peer()
     }
@@ -155,11 +190,16 @@ impl ByteStream for ChildStream {
 
 impl Drop for ChildStream {
     fn drop(&mut self) {
+        let is_ours = self.starter == std::process::id();
+        if let Some(child) = self.child.as_mut().filter(|_| is_ours && self.kill_on_drop) {
+            // Before the end of its input tells it to end by itself.
+            let _ = child.kill();
+        }
         let pidfd = self.pipes.take().and_then(|pipes| pipes.life);
         let Some(child) = self.child.take() else {
             return;
         };
-        if self.starter == std::process::id() {
+        if is_ours {
             reaper::see_off(child, pidfd);
         }
     }

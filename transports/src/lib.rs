@@ -22,6 +22,8 @@ compile_error!(
     "the wires of farcall need Linux 5.10 or later; farcall-core and farcall-macros build everywhere"
 );
 
+#[cfg(feature = "config")]
+mod config;
 mod face;
 mod query;
 mod registry;
@@ -71,7 +73,7 @@ mod tcp;
 #[cfg(feature = "unix")]
 mod unix;
 
-pub use face::{Connect, Join, Server, ServerHandle, Shutdown, Starting, connect, serve};
+pub use face::{Connect, Join, Server, ServerHandle, Shutdown, Starting, connect, pool, serve};
 #[cfg(feature = "mailbox")]
 pub use mailbox::remove_mailbox;
 #[cfg(feature = "pipe")]

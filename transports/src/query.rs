@@ -9,6 +9,11 @@ use bytesize::ByteSize;
 use farcall_core::proto::WhenFull;
 use farcall_core::{Error, Trust};
 
+/// The words of the option `trust`.
+#[cfg(any(feature = "shm", feature = "config"))]
+pub(crate) const TRUST: [(&str, Trust); 3] =
+    [("trusted", Trust::Trusted), ("same-user", Trust::SameUser), ("hostile", Trust::Hostile)];
+
 /// The options that have not been taken yet.
 ///
 /// Whoever owns an option takes it with the method of its type, whether or not it was given; at the end
@@ -174,9 +179,7 @@ impl Query {
     /// loosen what the program says.
     #[cfg(any(feature = "shm", feature = "fifo"))]
     pub(crate) fn take_trust(&mut self) -> Result<Trust, Error> {
-        let words =
-            [("trusted", Trust::Trusted), ("same-user", Trust::SameUser), ("hostile", Trust::Hostile)];
-        Ok(self.take_choice("trust", &words)?.max(self.trust).unwrap_or_default())
+        Ok(self.take_choice("trust", &TRUST)?.max(self.trust).unwrap_or_default())
     }
 
     /// Notes what URL or builder says of calls that find no room.
@@ -234,7 +237,8 @@ impl Query {
         }
     }
 
-    fn refuse(&self, why: String) -> Error {
+    /// An error that names where the options stand.
+    pub(crate) fn refuse(&self, why: impl Display) -> Error {
         Error::config(format!("{}: {why}", self.url))
     }
 }

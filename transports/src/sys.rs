@@ -7,6 +7,8 @@ pub(crate) mod forked;
 pub(crate) mod inherited;
 #[cfg(any(feature = "unix", feature = "tcp"))]
 pub(crate) mod option;
+#[cfg(feature = "pipe")]
+pub(crate) mod orphan;
 #[cfg(feature = "unix")]
 pub(crate) mod peer;
 #[cfg(feature = "unix")]

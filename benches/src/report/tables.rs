@@ -24,6 +24,7 @@ impl Report {
         self.write_polite(out)?;
         self.write_idle(out)?;
         self.write_many(out)?;
+        self.write_pool(out)?;
         self.write_bars(out)
     }
 
@@ -112,6 +113,19 @@ impl Report {
             ]
         });
         write_table(out, headers, rows.map(|(case, [a, b, c, d, e, f])| [case, a, b, c, d, e, f]))
+    }
+
+    fn write_pool(&self, out: &mut impl Write) -> io::Result<()> {
+        let headers = ["through a pool", "connections", "p50 µs", "alone µs", "a choice, ns"];
+        let rows = self.special(Op::Pool, |sample| {
+            [
+                further(sample, Name::Connections, |count| format!("{count:.0}")),
+                micros(sample.p50_ns as f64),
+                further(sample, Name::AloneP50Ns, micros),
+                further(sample, Name::PoolNs, |choice| format!("{choice:.0}")),
+            ]
+        });
+        write_table(out, headers, rows.map(|(case, [a, b, c, d])| [case, a, b, c, d]))
     }
 
     fn special<const N: usize>(

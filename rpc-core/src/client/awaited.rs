@@ -47,6 +47,9 @@ impl<T, E: From<Error>> Future for Call<T, E> {
             match looked {
                 Looked::Settled(settled) => {
                     this.state = State::Done;
+                    if this.ends_again(&settled) {
+                        return self.poll(cx);
+                    }
                     return Poll::Ready(this.finish(settled));
                 }
                 Looked::Soon => return Poll::Pending,

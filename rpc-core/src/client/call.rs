@@ -6,12 +6,13 @@ use std::task::Waker;
 use std::time::Duration;
 
 use crate::buffers;
+use crate::client::pool::Pooled;
 use crate::client::{ClientCore, Reply};
 use crate::codec::Encodings;
 use crate::context;
 use crate::driver::{Driver, Patience, with_thread_waker};
 use crate::error::{Code, Error, Fate};
-use crate::limits::{EXACT, MAX_DEADLINE, MAX_PRIORITY};
+use crate::limits::{EXACT, MAX_DEADLINE};
 use crate::session::{CallParts, Settled, Started};
 
 /// A call of a remote method. Nothing happens until it is started, which happens at its first poll, or by
@@ -45,14 +46,16 @@ use crate::session::{CallParts, Settled, Started};
 /// ```
 #[must_use = "a call does nothing until it is awaited, waited for, submitted or detached"]
 pub struct Call<T, E = Error> {
-    core: ClientCore,
-    method: u16,
-    deadline: Duration,
-    priority: u8,
+    pub(super) core: ClientCore,
+    pub(super) method: u16,
+    pub(super) deadline: Duration,
+    pub(super) priority: u8,
     decode: fn(Reply<'_>) -> Result<T, E>,
     pub(super) state: State,
     /// What is left of it while the call is polled and looks for its verdict itself.
     pub(super) patience: Option<Patience>,
+    /// What a call of a pool needs to be sent again.
+    pub(super) pooled: Option<Box<Pooled>>,
 }
 
 #[derive(Debug)]
@@ -84,6 +87,7 @@ pub fn call<T, E, A: Encodings>(
         decode,
         state,
         patience: None,
+        pooled: None,
     }
 }
 
@@ -115,20 +119,6 @@ impl<T, E> Call<T, E> {
         self
     }
 
-    /// The same call with this priority, 0 to 31: of the calls that wait in a mailbox the highest is taken first,
-    /// and among equals the eldest. 0 unless this says otherwise, 31 at most. On other wires nothing waits, and this
-    /// changes nothing.
-    ///
-    /// ```
-    /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-priority")?;
-    /// assert_eq!(calc.add(2, 3).priority(31).wait()?, 5);
-    /// # Ok::<(), farcall::Error>(())
-    /// ```
-    pub fn priority(mut self, priority: u8) -> Self {
-        self.priority = priority.min(MAX_PRIORITY);
-        self
-    }
-
     fn name(&self) -> String {
         format!("{}.{}", self.core.descriptor.name(), self.core.descriptor.method_name(self.method))
     }
@@ -137,8 +127,18 @@ impl<T, E> Call<T, E> {
         &self.core.connection.handle().driver
     }
 
-    /// Starts the call unless it has been started.
+    /// Starts the call unless it has been started; a call of a pool, where it can be started.
     pub(super) fn start(&mut self, waker: Option<&Waker>) -> Option<Started> {
+        self.choose();
+        let mut started = self.start_here(waker);
+        while started.is_none() && self.starts_again() {
+            started = self.start_here(waker);
+        }
+        started
+    }
+
+    /// Starts the call on its connection unless it has been started.
+    fn start_here(&mut self, waker: Option<&Waker>) -> Option<Started> {
         let body = match std::mem::replace(&mut self.state, State::Done) {
             State::Encoded(body) => body,
             other => {
@@ -224,12 +224,25 @@ impl<T, E: From<Error>> Call<T, E> {
     /// # Ok::<(), farcall::Error>(())
     /// ```
     pub fn wait(mut self) -> Result<T, E> {
+        loop {
+            if let Some(result) = self.wait_here() {
+                return result;
+            }
+        }
+    }
+
+    /// Waits on the call's connection. `None`: it is ready to be started elsewhere.
+    fn wait_here(&mut self) -> Option<Result<T, E>> {
+        self.choose();
         let driver = Arc::clone(self.driver());
         let mut result = None;
         let blocked = driver.host().block(&mut || {
             let polite = driver.is_polite();
-            let started =
-                if polite { self.start(None) } else { with_thread_waker(|waker| self.start(Some(waker))) };
+            let started = if polite {
+                self.start_here(None)
+            } else {
+                with_thread_waker(|waker| self.start_here(Some(waker)))
+            };
             match started {
                 Some(started) if polite => driver.flush_awake(started.at),
                 Some(started) => driver.flush_at(started.at),
@@ -241,9 +254,9 @@ impl<T, E: From<Error>> Call<T, E> {
                         .wait_politely(token, started.map(|started| started.alone))
                         .unwrap_or_else(|| driver.wait(token, started.is_some() && !polite));
                     self.state = State::Done;
-                    self.finish(settled)
+                    (!self.ends_again(&settled)).then(|| self.finish(settled))
                 }
-                _ => self.refused(),
+                _ => (!self.starts_again()).then(|| self.refused()),
             });
         });
         match (result, blocked) {
@@ -251,9 +264,11 @@ impl<T, E: From<Error>> Call<T, E> {
             (None, Err(error)) => {
                 let fate =
                     if matches!(self.state, State::Started(_)) { Fate::Unknown } else { Fate::NotSent };
-                Err(self.explain(error.with_fate(fate)).into())
+                Some(Err(self.explain(error.with_fate(fate)).into()))
             }
-            (None, Ok(())) => Err(Error::new(Code::Internal, Fate::Unknown, "the host did not wait").into()),
+            (None, Ok(())) => {
+                Some(Err(Error::new(Code::Internal, Fate::Unknown, "the host did not wait").into()))
+            }
         }
     }
 
@@ -305,6 +320,9 @@ impl<T, E: From<Error>> Call<T, E> {
             driver.session().try_take(token)
         })?;
         self.state = State::Done;
+        if self.ends_again(&settled) {
+            return self.try_take();
+        }
         Some(self.finish(settled))
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::Closing;
+use crate::client::{Closing, Member, Pool};
 use crate::codec::Codec;
 use crate::driver::Driver;
 use crate::error::{Error, Fate};
@@ -60,6 +60,8 @@ impl Drop for Handle {
 pub struct Connection {
     handle: Arc<Handle>,
     policy: Policy,
+    /// Calls choose their connection among these when they start.
+    pool: Option<Arc<dyn Pool>>,
 }
 
 impl fmt::Debug for Connection {
@@ -78,14 +80,19 @@ impl Connection {
         let Some(codec) = Codec::from_name(&name) else {
             return Err(Error::config(format!("{}: this build has no codec {name}", driver.url())));
         };
-        Ok(Connection { handle: Arc::new(Handle { driver, codec, owns: true }), policy })
+        Ok(Connection { handle: Arc::new(Handle { driver, codec, owns: true }), policy, pool: None })
+    }
+
+    /// A connection whose calls are spread over a pool; everything else is asked of `member`.
+    pub fn pooled(member: &Member, pool: Arc<dyn Pool>) -> Self {
+        Connection { pool: Some(pool), ..member.connection().clone() }
     }
 
     /// A handle that leaves the connection as it is when it is dropped.
     pub(crate) fn borrowed(driver: &Arc<Driver>) -> Option<Self> {
         let codec = Codec::from_name(&driver.session().codec())?;
         let handle = Handle { driver: Arc::clone(driver), codec, owns: false };
-        Some(Connection { handle: Arc::new(handle), policy: Policy::default() })
+        Some(Connection { handle: Arc::new(handle), policy: Policy::default(), pool: None })
     }
 
     /// A client of the service that `C` stands for. Nothing is waited for: a service that the peer does not have shows
@@ -105,13 +112,21 @@ impl Connection {
     /// ```
     pub fn open<C: Client>(&self) -> Result<C, Error> {
         let descriptor = C::DESCRIPTOR;
+        let object = match &self.pool {
+            // Opened on each member when it gets its first call.
+            Some(_) => 0,
+            None => self.open_object(descriptor)?,
+        };
+        Ok(C::__from_core(ClientCore { connection: self.clone(), object, descriptor }))
+    }
+
+    pub(super) fn open_object(&self, descriptor: &'static ServiceDescriptor) -> Result<u32, Error> {
         let session = self.handle.driver.session();
         if let Some(error) = session.ended() {
             return Err(error.with_fate(Fate::NotSent));
         }
         let methods = descriptor.methods().iter().map(|method| (method.name(), method.fingerprint()));
-        let object = session.open(descriptor.name(), methods)?;
-        Ok(C::__from_core(ClientCore { connection: self.clone(), object, descriptor }))
+        session.open(descriptor.name(), methods)
     }
 
     /// The URL of the link.
@@ -183,6 +198,9 @@ impl Connection {
     /// # Ok::<(), farcall::Error>(())
     /// ```
     pub fn close(&self) -> Closing {
+        if let Some(pool) = &self.pool {
+            pool.close();
+        }
         Closing::new(Arc::clone(&self.handle.driver))
     }
 
@@ -192,6 +210,14 @@ impl Connection {
 
     pub(super) fn policy(&self) -> Policy {
         self.policy
+    }
+
+    pub(super) fn pool(&self) -> Option<&Arc<dyn Pool>> {
+        self.pool.as_ref()
+    }
+
+    pub(super) fn with_policy(&self, policy: Policy) -> Self {
+        Connection { handle: Arc::clone(&self.handle), policy, pool: None }
     }
 }
 

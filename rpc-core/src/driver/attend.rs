@@ -9,7 +9,7 @@ use slab::Slab;
 use crate::driver::ending::gone;
 use crate::driver::polite::Glance;
 use crate::driver::{Driver, Patience, Receive, Wants};
-use crate::error::Gone;
+use crate::error::{Error, Gone};
 use crate::session::Expected;
 use crate::time::Time;
 
@@ -109,7 +109,13 @@ impl Driver {
     pub fn peer_exited(self: &Arc<Self>) {
         self.turn(Receive::ToTheEnd, false);
         if !self.look(|turn| turn.is_parting()) {
-            self.end(&gone(Gone::Exited));
+            // The other end of its pipe may still be open elsewhere, in a child that somebody is starting: no end of file.
+            let how = self.look(|turn| turn.link.as_mut().and_then(|link| link.exit()));
+            let error = gone(Gone::Exited);
+            self.end(&how.map_or_else(
+                || error.clone(),
+                |how| Error::new(error.code(), error.fate(), format!("{}: {how}", self.url)),
+            ));
         }
     }
 }
@@ -139,16 +145,15 @@ impl Attendance {
 
     /// A turn of an attendant that may look again before it sleeps; it must [`stand`](Self::stand) before that.
     pub fn work(&self) -> Worked {
-        let before = self.driver.session.heard();
+        let before = self.driver.moves();
         let again = self.driver.turn(Receive::Yes, true);
-        Worked { again, busy: self.driver.session.heard() != before }
+        Worked { again, busy: self.driver.moves() != before }
     }
 
     /// Looks whether something has come, and does a turn if so; `true`: something had.
     pub fn glance(&self) -> bool {
-        let before = self.driver.session.heard();
-        matches!(self.driver.glance(true), Glance::Turned | Glance::More)
-            && self.driver.session.heard() != before
+        let before = self.driver.moves();
+        matches!(self.driver.glance(true), Glance::Turned | Glance::More) && self.driver.moves() != before
     }
 
     /// Patience for looking again before sleeping: where something has come just now and more will come soon. `alone`:

@@ -129,7 +129,7 @@ pub(super) struct Company {
 }
 
 /// Calls after which company that is not seen again is forgotten.
-const MEMORY: u32 = 4;
+const MEMORY: u32 = 64;
 
 /// One call in so many lets others have their turn first, to see whether there are any.
 const SAMPLE: u32 = 16;
@@ -138,7 +138,11 @@ impl Company {
     fn is_none(&self) -> bool {
         let calls = self.calls.load(Ordering::Relaxed).wrapping_add(1);
         self.calls.store(calls, Ordering::Relaxed);
-        self.seen.load(Ordering::Relaxed) == 0 && !calls.is_multiple_of(SAMPLE)
+        !self.is_known() && !calls.is_multiple_of(SAMPLE)
+    }
+
+    fn is_known(&self) -> bool {
+        self.seen.load(Ordering::Relaxed) > 0
     }
 
     fn learn(&self, seen: bool) {
@@ -227,7 +231,7 @@ impl Driver {
                     // Calls that were started meanwhile are the attendant's, and this one with them.
                     return self.session.take(token, waker).map_or(Looked::Later, Looked::Settled);
                 }
-                at_once
+                at_once && !self.company.is_known()
             }
         };
         let (mut settled, mut soon) = (None, false);
@@ -295,10 +299,15 @@ impl Driver {
             return Some(settled);
         }
         let host = &*self.host;
+        let mut moves = self.moves();
         let settled = loop {
             let glance = self.glance(false);
             if self.session.has_requests() {
                 self.run_handlers(Some(token));
+            }
+            // A large message is on its way, or others' verdicts are.
+            if std::mem::replace(&mut moves, self.moves()) != moves {
+                patience.renew();
             }
             // Another thread may have received the verdict.
             if (glance != Glance::Quiet || patience.looks.is_multiple_of(LOOKS))

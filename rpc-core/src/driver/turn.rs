@@ -216,6 +216,9 @@ impl Driver {
                 Err(fault) => break Stopped::Ended(self.fault(fault)),
             }
         };
+        if frames > 0 {
+            self.note_move();
+        }
         if !matches!(stopped, Stopped::Drained) {
             self.session.put_back(chores);
         }
@@ -257,6 +260,9 @@ impl Driver {
         }
         blocked |= link.flush().map_err(|fault| self.fault(fault))? == Sent::WouldBlock;
         turn.blocked = blocked;
+        if link.accepted() > before {
+            self.note_move();
+        }
         if blocked || was_blocked {
             self.session.note_link(now, blocked, turn.partial, link.accepted() > before);
         }

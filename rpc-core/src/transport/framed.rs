@@ -88,6 +88,11 @@ pub trait ByteStream: Send {
         None
     }
 
+    /// See [`Link::exit`].
+    fn exit(&mut self) -> Option<String> {
+        None
+    }
+
     /// What this stream can do.
     fn capabilities(&self) -> Capabilities {
         Capabilities::default()
@@ -190,6 +195,10 @@ impl<S: ByteStream> Link for Framed<S> {
     #[cfg(unix)]
     fn life(&self) -> Option<std::sync::Arc<std::os::fd::OwnedFd>> {
         self.stream.life()
+    }
+
+    fn exit(&mut self) -> Option<String> {
+        self.stream.exit()
     }
 
     fn capabilities(&self) -> Capabilities {

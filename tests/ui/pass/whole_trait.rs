@@ -26,7 +26,8 @@ pub trait Everything {
     async fn nothing(&self);
     /// Two numbers.
     async fn add(&self, a: i64, b: i64) -> i64;
-    /// A plain function.
+    /// A plain function that may run twice.
+    #[idempotent]
     fn negate(&self, a: i64) -> i64;
     /// A function that blocks.
     #[blocking]

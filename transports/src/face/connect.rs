@@ -5,24 +5,23 @@ use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use farcall_core::client::{Attach, Connection};
 use farcall_core::codec::Codec;
-use farcall_core::driver::{self, Driver, Parts, Waiting};
-use farcall_core::limits::{DEFAULT_WORKERS, HANDSHAKE};
-use farcall_core::proto::{Machine, Role, WhenFull};
-use farcall_core::server::{Load, Router};
-use farcall_core::session::Session;
-use farcall_core::transport::Link;
-use farcall_core::{Code, Error, Fate, Gone, Service, Trust};
+use farcall_core::driver::Waiting;
+use farcall_core::proto::WhenFull;
+use farcall_core::{Code, Error, Fate, Service, Trust};
 
+use super::address::{Address, addresses, find};
+use super::dial::Dial;
 use super::options::Options;
-use crate::wait::{self, Home, Local, Workers};
-use crate::{Url, registry};
+use super::pool::{self, Choice, Gathering};
 
 /// Connects to `url`. `C` is a generated client, or [`Connection`] to open several services on one connection.
+///
+/// A bare name such as `calculator` stands for the URL that `FARCALL_CALCULATOR` or `farcall.toml` gives it (feature
+/// `config`); of several the first that answers is taken. Both are read each time. The README has the keys.
 ///
 /// Await it, or [`wait`](Connect::wait) for it where no runtime is. Options are builder methods and URL queries; the URL's
 /// word is the stronger one.
@@ -35,7 +34,28 @@ use crate::{Url, registry};
 /// # Ok::<(), farcall::Error>(())
 /// ```
 pub fn connect<C: Attach>(url: impl Into<String>) -> Connect<C> {
-    Connect { url: url.into(), options: Options::default(), offers: Vec::new(), client: PhantomData }
+    Connect::to(vec![url.into()], None)
+}
+
+/// Connects to all of these, over any wires, and spreads calls over them: each goes to the less busy of two chosen at
+/// random. A connection that ends is made again, at growing intervals up to 10 s, by a thread of the pool's own; `?restart=`
+/// in its URL says when. It is enough if one of them answers in the beginning; later, calls fail at once while none does.
+///
+/// A call that provably did not run where it was sent goes to another, within its deadline; one that may have run is sent
+/// again, twice at most, only if its method is `#[idempotent]`. Only failures of the connection count, not the call's own. `url()`, `peer()` and the like speak of the first.
+///
+/// ```
+/// # use farcall::testkit::calculator::{Calc, CalculatorClient, CalculatorServer};
+/// let one = farcall::serve("mem:doc-pool-1", CalculatorServer::new(Calc)).wait()?;
+/// let other = farcall::serve("mem:doc-pool-2", CalculatorServer::new(Calc)).wait()?;
+/// let calc: CalculatorClient = farcall::pool([one.url(), other.url()]).wait()?;
+/// assert_eq!(calc.add(2, 3).wait()?, 5);
+/// drop(one);
+/// assert_eq!(calc.add(2, 3).wait()?, 5);
+/// # Ok::<(), farcall::Error>(())
+/// ```
+pub fn pool<C: Attach>(urls: impl IntoIterator<Item = impl Into<String>>) -> Connect<C> {
+    Connect::to(urls.into_iter().map(Into::into).collect(), Some(Choice::TwoAtRandom))
 }
 
 /// A connection to be made: see [`connect`].
@@ -60,7 +80,9 @@ pub fn connect<C: Attach>(url: impl Into<String>) -> Connect<C> {
 /// ```
 #[must_use = "nothing is connected before this is awaited or waited for"]
 pub struct Connect<C> {
-    url: String,
+    urls: Vec<String>,
+    /// All of them, instead of the first that answers.
+    pool: Option<Choice>,
     options: Options,
     offers: Vec<Arc<dyn Service>>,
     client: PhantomData<fn() -> C>,
@@ -69,22 +91,17 @@ pub struct Connect<C> {
 impl<C> fmt::Debug for Connect<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connect")
-            .field("url", &self.url)
+            .field("urls", &self.urls)
             .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }
 
-/// What is settled before the link is made.
-struct Plan {
-    url: Url,
-    options: Options,
-    offers: Vec<Arc<dyn Service>>,
-    /// Whether a runtime reads for this side all the time.
-    attended: bool,
-}
-
 impl<C> Connect<C> {
+    fn to(urls: Vec<String>, pool: Option<Choice>) -> Self {
+        Connect { urls, pool, options: Options::default(), offers: Vec::new(), client: PhantomData }
+    }
+
     /// The deadline of each call, unless handle or call says otherwise. `?deadline=`, 30 s by default, at most 24 h.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.options.deadline = Some(deadline);
@@ -176,64 +193,83 @@ impl<C> Connect<C> {
         self
     }
 
-    fn plan(self, attended: bool) -> Result<(Plan, crate::Query), Error> {
-        let url = Url::parse(&self.url)?;
-        let mut query = url.query();
-        let options = self.options.for_client(&url, &mut query)?;
-        Ok((Plan { url, options, offers: self.offers, attended }, query))
-    }
-}
-
-impl Plan {
-    fn link(&self, query: &mut crate::Query) -> Result<Box<dyn Link>, Error> {
-        registry::connect(&self.url, query)
-    }
-
-    fn driver(&self, link: Box<dyn Link>, home: Home) -> Arc<Driver> {
-        let capabilities = link.capabilities();
-        let config = self.options.config(Role::Connecting, self.attended, capabilities.needs_ping);
-        let mut machine = Machine::new(config, wait::now());
-        if capabilities.survives_peer {
-            // There is no peer at the other end, but a link that plays its part.
-            machine.believe_link();
-        }
-        // A client without services still answers an `Open`, in words.
-        let router = Router::new(self.offers.clone().into(), Load::default(), self.options.decode_budget);
-        let dispatch = if self.attended { driver::Home::Attendants } else { driver::Home::Anyone };
-        Driver::new(Parts {
-            session: Session::new(machine),
-            link,
-            host: Local::host(home),
-            server: Some(Arc::new(router)),
-            home: dispatch,
-            waiting: self.options.waiting.unwrap_or_default(),
-            url: self.url.to_string(),
+    /// What to try, in order, every option checked: each is one dial, or several that make a pool.
+    fn attempts(self, addresses: Vec<Address>) -> Result<Vec<Attempt>, Error> {
+        let dial = |address| Dial::new(address, self.options, self.offers.clone());
+        let dials = addresses.into_iter().map(dial).collect::<Result<Vec<_>, _>>()?;
+        Ok(match self.pool {
+            Some(choice) => {
+                let dials: Vec<_> = dials.into_iter().flat_map(Dial::multiplied).collect();
+                if !(1..=usize::from(pool::MOST)).contains(&dials.len()) {
+                    let text =
+                        format!("a pool has 1 to {} connections; here it has {}", pool::MOST, dials.len());
+                    return Err(Error::config(text));
+                }
+                vec![Attempt::Pool(dials, choice)]
+            }
+            None => dials.into_iter().map(Attempt::of).collect(),
         })
     }
+}
 
-    fn finish<C: Attach>(&self, driver: Arc<Driver>, ready: Option<Result<(), Error>>) -> Result<C, Error> {
-        match ready {
-            Some(Ok(())) => C::attach(Connection::owning(driver, self.options.policy())?),
-            Some(Err(error)) if error.code() != Code::PeerGone(Gone::ReadStall) => {
-                Err(refused(&self.url, error))
-            }
-            // The machine and this side have the same patience.
-            Some(Err(_)) | None => {
-                driver.close_now("the peer did not say hello");
-                let text = format!(
-                    "{}: no answer within {HANDSHAKE:?}; is a Farcall server running there?",
-                    self.url
-                );
-                Err(Error::new(Code::Unavailable, Fate::NotSent, text))
+/// One thing to try.
+enum Attempt {
+    One(Box<Dial>),
+    Pool(Vec<Dial>, Choice),
+}
+
+impl Attempt {
+    fn of(dial: Dial) -> Self {
+        if dial.is_pool() {
+            Attempt::Pool(dial.multiplied(), Choice::LeastBusy)
+        } else {
+            Attempt::One(Box::new(dial))
+        }
+    }
+
+    fn wait(self) -> Result<Connection, Error> {
+        match self {
+            Attempt::One(dial) => dial.wait(),
+            Attempt::Pool(dials, choice) => Gathering::start(
+                dials,
+                choice,
+                #[cfg(feature = "tokio")]
+                None,
+            )?
+            .wait(),
+        }
+    }
+
+    async fn connect(self) -> Result<Connection, Error> {
+        match self {
+            Attempt::One(dial) => dial.connect().await,
+            Attempt::Pool(dials, choice) => {
+                Gathering::start(
+                    dials,
+                    choice,
+                    #[cfg(feature = "tokio")]
+                    crate::wait::Runtime::current(),
+                )?
+                .gathered()
+                .await
             }
         }
     }
 }
 
-/// A failure before the first call, with the URL in front unless the link has put it there.
-fn refused(url: &Url, error: Error) -> Error {
-    let error = error.with_fate(Fate::NotSent);
-    if error.to_string().contains(&url.to_string()) { error } else { error.context(url) }
+/// Whether the next URL of a name is tried after this error: a mistake of the program or its configuration stays one.
+fn goes_on(error: &Error) -> bool {
+    !matches!(error.code(), Code::InvalidConfig | Code::MustNotBlock)
+}
+
+/// Why none of several URLs answers, in the words of all.
+fn none_answers(errors: Vec<Error>) -> Error {
+    let sentences: Vec<_> = errors.iter().map(Error::to_string).collect();
+    match errors.last() {
+        Some(last) if errors.len() > 1 => Error::new(last.code(), Fate::NotSent, sentences.join("; ")),
+        Some(only) => only.clone(),
+        None => Error::config("there is no URL to connect to"),
+    }
 }
 
 impl<C: Attach> Connect<C> {
@@ -250,21 +286,19 @@ impl<C: Attach> Connect<C> {
     /// assert_eq!((error.code(), error.fate()), (Code::Unavailable, Fate::NotSent));
     /// ```
     pub fn wait(self) -> Result<C, Error> {
-        let (plan, mut query) = self.plan(false)?;
-        let link = if registry::may_block(&plan.url) {
-            wait::blocking(|| plan.link(&mut query))?
-        } else {
-            plan.link(&mut query)?
-        };
-        let driver = plan.driver(link, Home::Client(Workers::new(DEFAULT_WORKERS)));
-        let mut ready = None;
-        let until = wait::now() + HANDSHAKE;
-        let host = Arc::clone(driver.host());
-        host.block(&mut || {
-            driver.flush();
-            ready = driver.wait_for(until, None, true, |session, waker| session.ready(waker));
-        })?;
-        plan.finish(driver, ready)
+        let mut found = Vec::new();
+        for url in &self.urls {
+            found.extend(addresses(url)?);
+        }
+        let mut errors = Vec::new();
+        for attempt in self.attempts(found)? {
+            match attempt.wait() {
+                Ok(connection) => return C::attach(connection),
+                Err(error) if goes_on(&error) => errors.push(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(none_answers(errors))
     }
 }
 
@@ -288,67 +322,19 @@ impl<C: Attach + Send + 'static> IntoFuture for Connect<C> {
     /// ```
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let (mut plan, mut query) = self.plan(true)?;
-            let (link, home);
-            #[cfg(feature = "tokio")]
-            match wait::Runtime::current() {
-                Some(runtime) => {
-                    if registry::may_block(&plan.url) {
-                        let url = plan.url.clone();
-                        link = wait::unblock(move || registry::connect(&url, &mut query)).await?;
-                    } else {
-                        link = plan.link(&mut query)?;
-                    }
-                    home = Home::Runtime(runtime);
-                }
-                None => {
-                    (link, home) = (plan.link(&mut query)?, Home::Client(Workers::new(DEFAULT_WORKERS)));
+            let mut found = Vec::new();
+            for url in &self.urls {
+                found.extend(find(url).await?);
+            }
+            let mut errors = Vec::new();
+            for attempt in self.attempts(found)? {
+                match attempt.connect().await {
+                    Ok(connection) => return C::attach(connection),
+                    Err(error) if goes_on(&error) => errors.push(error),
+                    Err(error) => return Err(error),
                 }
             }
-            #[cfg(not(feature = "tokio"))]
-            {
-                (link, home) = (plan.link(&mut query)?, Home::Client(Workers::new(DEFAULT_WORKERS)));
-            }
-            // The helper thread attends as a runtime does.
-            plan.attended = true;
-            let driver = plan.driver(link, home);
-            let guard = Unfinished(Some(Arc::clone(&driver)));
-            let ready = say_hello(&driver).await;
-            drop(guard.disarm());
-            plan.finish(driver, Some(ready))
+            Err(none_answers(errors))
         })
     }
-}
-
-/// Ends a connection whose making was given up.
-struct Unfinished(Option<Arc<Driver>>);
-
-impl Unfinished {
-    fn disarm(mut self) -> Option<Arc<Driver>> {
-        self.0.take()
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if let Some(driver) = self.0.take() {
-            driver.close_now("the connection was given up before the peer had said hello");
-        }
-    }
-}
-
-/// Waits for the peer's hello. The machine itself gives up after 5 s.
-async fn say_hello(driver: &Arc<Driver>) -> Result<(), Error> {
-    driver.host().attend(driver)?;
-    driver.flush();
-    std::future::poll_fn(|cx| {
-        if let Some(ready) = driver.session().ready(cx.waker()) {
-            return Poll::Ready(ready);
-        }
-        match driver.host().attend(driver) {
-            Ok(()) => Poll::Pending,
-            Err(error) => Poll::Ready(Err(error)),
-        }
-    })
-    .await
 }

@@ -271,7 +271,7 @@ impl Wake for Unpark {
 }
 
 /// Blocks until `done`, or until `end`.
-fn wait_until(end: Option<Instant>, mut done: impl FnMut(&Waker) -> bool) {
+pub(super) fn wait_until(end: Option<Instant>, mut done: impl FnMut(&Waker) -> bool) {
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     while !done(&waker) {
         match end.map(|end| end.saturating_duration_since(Instant::now())) {

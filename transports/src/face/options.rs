@@ -11,9 +11,13 @@ use farcall_core::limits;
 use farcall_core::proto::{Config, Role, WhenFull};
 use farcall_core::{Error, Trust};
 
-use crate::{Query, Url};
+use super::pool::{self, Restart};
+use crate::Query;
 
-/// What builder or URL has said.
+#[cfg(feature = "config")]
+mod outside;
+
+/// What builder, configuration or URL has said.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Options {
     pub(super) deadline: Option<Duration>,
@@ -24,6 +28,9 @@ pub(super) struct Options {
     pub(super) decode_budget: Option<usize>,
     pub(super) trust: Option<Trust>,
     pub(super) waiting: Option<Waiting>,
+    /// Connections to one URL.
+    pub(super) copies: Option<u16>,
+    pub(super) restart: Option<Restart>,
 }
 
 /// What the window may be.
@@ -43,12 +50,12 @@ impl Options {
     ///
     /// # Errors
     /// `InvalidConfig` for a value that is none or lies outside its range.
-    pub(super) fn for_client(self, url: &Url, query: &mut Query) -> Result<Self, Error> {
+    pub(super) fn for_client(self, query: &mut Query) -> Result<Self, Error> {
         within("deadline", self.deadline, &DEADLINES)?;
         let codec = match query.take_text("codec")? {
             None => None,
             Some(name) => Some(Codec::from_name(&name).ok_or_else(|| {
-                url.refuse(format!(
+                query.refuse(format_args!(
                     "option `codec` does not know `{name}`; it may be left out of this build (features)"
                 ))
             })?),
@@ -56,11 +63,15 @@ impl Options {
         let full = query.take_choice("full", &[("wait", WhenFull::Wait), ("fail", WhenFull::Fail)])?;
         query.set_full(full.or(self.full).unwrap_or_default());
         let deadline = query.take_duration("deadline", DEADLINES)?;
+        let copies = query.take_number("n", 1..=pool::MOST)?;
+        let restart = query.take_choice("restart", &Restart::WORDS)?;
         let shared = self.for_server(query)?;
         Ok(Options {
             deadline: deadline.or(self.deadline),
             full: full.or(self.full),
             codec: codec.or(self.codec),
+            copies: copies.or(self.copies),
+            restart: restart.or(self.restart),
             ..shared
         })
     }

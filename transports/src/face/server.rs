@@ -9,15 +9,20 @@ use farcall_core::driver::Waiting;
 use farcall_core::limits::DEFAULT_WORKERS;
 use farcall_core::{Error, Service, Trust};
 
+use super::address::addresses;
+#[cfg(feature = "tokio")]
+use super::address::reads_a_file;
 use super::handle::ServerHandle;
 use super::hosting::Hosting;
 use super::opened::{Door, Opened};
 use super::options::{Options, within};
 use super::threads;
+#[cfg(feature = "tokio")]
+use crate::Url;
+use crate::registry;
 use crate::wait::blocking;
 #[cfg(feature = "tokio")]
 use crate::wait::{Runtime, unblock};
-use crate::{Query, Url, registry};
 
 /// Threads that `?threads=` may ask for.
 const MAX_THREADS: usize = 256;
@@ -26,6 +31,9 @@ const MAX_THREADS: usize = 256;
 const MAX_WORKERS: usize = 4_096;
 
 /// Serves `service` at `url`: the same as `Server::new().add(service).listen(url)`.
+///
+/// A bare name such as `calculator` stands for every URL that `FARCALL_CALCULATOR` or `farcall.toml` gives it (feature
+/// `config`).
 ///
 /// ```
 /// # use farcall::testkit::calculator::{Calc, CalculatorClient, CalculatorServer};
@@ -176,7 +184,9 @@ impl Server {
 
     #[cfg(feature = "tokio")]
     fn may_block(&self) -> bool {
-        self.urls.iter().any(|url| Url::parse(url).is_ok_and(|url| registry::may_block(&url)))
+        let may_block =
+            |url: &String| reads_a_file(url) || Url::parse(url).is_ok_and(|url| registry::may_block(&url));
+        self.urls.iter().any(may_block)
     }
 
     fn open(self) -> Result<Opened, Error> {
@@ -196,12 +206,14 @@ impl Server {
         let (mut threads, mut workers) = (self.threads.unwrap_or(1), self.workers.unwrap_or(DEFAULT_WORKERS));
         let mut doors = Vec::new();
         for url in &self.urls {
-            let url = Url::parse(url)?;
-            let mut query: Query = url.query();
-            let options = self.options.for_server(&mut query)?;
-            threads = query.take_number("threads", 1..=MAX_THREADS)?.unwrap_or(threads);
-            workers = query.take_number("workers", 1..=MAX_WORKERS)?.unwrap_or(workers);
-            doors.push(Door { listener: registry::listen(&url, &mut query)?, options });
+            for address in addresses(url)? {
+                let (options, mut query) = address.for_server(self.options)?;
+                threads = query.take_number("threads", 1..=MAX_THREADS)?.unwrap_or(threads);
+                workers = query.take_number("workers", 1..=MAX_WORKERS)?.unwrap_or(workers);
+                let listener = registry::listen(&address.url, &mut query);
+                let listener = listener.map_err(|error| address.explain(error))?;
+                doors.push(Door { listener, options });
+            }
         }
         let urls = doors.iter().map(|door| door.listener.local_url()).collect();
         let hosting = Hosting::new(self.services, doors.len());

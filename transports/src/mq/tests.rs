@@ -7,9 +7,12 @@ use farcall_core::transport::{Link, OutFrame, Peer, Received, Sent};
 use farcall_core::{Code, Trust};
 use rustix::io::Errno;
 
+use super::Mq;
 use super::link::{MqLink, Parts};
 use crate::mark::Mark;
 use crate::queue::{Queue, explain, unlink};
+use crate::scheme::Scheme;
+use crate::url::Url;
 
 const SIZE: usize = 64;
 
@@ -126,4 +129,26 @@ fn limits_of_the_kernel_are_named_with_the_remedy() {
         assert_eq!(error.code(), code);
         assert!(error.to_string().contains(words) && error.to_string().contains("8 x 1024"), "{error}");
     }
+}
+
+#[test]
+fn a_queue_that_somebody_has_planted_under_our_name_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = Url::parse(&format!("mq:{}/s", directory.path().display())).unwrap();
+    let mut listener = Mq.listen(&url, &mut url.query()).unwrap();
+    let lock = std::fs::File::open(directory.path().join("s.lock")).unwrap();
+    let mark = Mark::left_in(&lock).unwrap();
+    let planted = Queue::create(mark.name(), 8, 1024).unwrap();
+    planted.send(b"a forged message", 0).unwrap();
+    std::thread::scope(|scope| {
+        let visitor = scope.spawn(|| Mq.connect(&url, &mut url.query()).err().unwrap());
+        while !visitor.is_finished() {
+            assert!(listener.accept().is_err());
+            std::thread::yield_now();
+        }
+        let error = visitor.join().unwrap();
+        assert_eq!(error.code(), Code::PermissionDenied);
+        assert!(error.to_string().contains("planted"), "{error}");
+    });
+    unlink(mark.name()).unwrap();
 }

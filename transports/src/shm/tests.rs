@@ -13,6 +13,7 @@ use crate::url::Url;
 
 mod grants;
 mod raw;
+mod sources;
 
 /// Whatever a test waits for comes within this time, or the test fails.
 const LIMIT: Timespec = Timespec { tv_sec: 20, tv_nsec: 0 };

@@ -257,10 +257,15 @@ impl Future for ConnectionTask {
         {
             this.unaccompanied = at_once;
         }
-        let worked = this.attendance.work();
-        if this.look_again(worked, cx.waker()) {
-            return Poll::Pending;
+        // Whoever sleeps at once learns from the runtime what to do, with the same turn as what there is to do.
+        let is_polite = this.attendance.driver().is_polite();
+        if is_polite {
+            let worked = this.attendance.work();
+            if this.look_again(worked, cx.waker()) {
+                return Poll::Pending;
+            }
         }
+        let mut is_due = !is_polite;
         let mut wants = Wants { read: true, write: this.attendance.driver().wants().write };
         loop {
             let readable = this.fds.reader().map_or(Poll::Pending, |fd| fd.poll_read_ready(cx));
@@ -269,7 +274,8 @@ impl Future for ConnectionTask {
                 _ => Poll::Pending,
             };
             let signalled = readable.is_ready() || writable.is_ready();
-            let worked = if signalled { this.attendance.work() } else { Worked::NOTHING };
+            let worked = if signalled || is_due { this.attendance.work() } else { Worked::NOTHING };
+            is_due = false;
             let Pumped { again, ended, wants: now_wants, until } = this.attendance.stand();
             if ended {
                 return Poll::Ready(());

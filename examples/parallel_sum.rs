@@ -1,0 +1,99 @@
+//! The numbers from 1 to 10,000,000, added up by worker processes: children behind one client, then one over each wire.
+//! `cargo run --release --example parallel_sum` also says how much faster two workers are than one.
+
+use std::hint::black_box;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use farcall::Error;
+
+const LAST: u64 = 10_000_000;
+
+/// Pieces that the numbers are cut into, so that the workers end at about the same time.
+const PIECES: u64 = 20;
+
+/// What a worker does.
+#[farcall::service]
+pub trait Worker {
+    /// The sum of the numbers from `first` to before `end`. Adding twice does no harm.
+    #[idempotent]
+    fn sum(&self, first: u64, end: u64) -> u64;
+}
+
+struct Adder;
+
+impl Worker for Adder {
+    fn sum(&self, first: u64, end: u64) -> u64 {
+        // Number by number: the compiler knows the formula.
+        (first..end).fold(0, |sum, number| sum + black_box(number))
+    }
+}
+
+/// Adds all numbers up, a piece to each call. The pool sends each call to a worker that has little to do.
+fn total(workers: &WorkerClient) -> Result<u64, Error> {
+    let piece = LAST / PIECES;
+    let calls = (0..PIECES).map(|at| workers.sum(at * piece + 1, (at + 1) * piece + 1));
+    farcall::submit_all(calls).into_iter().map(|call| call.wait()).sum()
+}
+
+/// The best time of some.
+fn best(workers: &WorkerClient) -> Result<Duration, Error> {
+    let mut best = Duration::MAX;
+    for _ in 0..10 {
+        let begun = Instant::now();
+        total(workers)?;
+        best = best.min(begun.elapsed());
+    }
+    Ok(best)
+}
+
+/// Serves until standard input ends; says where on standard output, unless that is where it serves.
+fn serve(url: &str) -> Result<(), Error> {
+    let server = farcall::serve(url, WorkerServer::new(Adder)).wait()?;
+    if url == "stdio:" {
+        return server.join().wait();
+    }
+    println!("{}", server.url());
+    std::io::stdin().read_to_end(&mut Vec::new()).map_err(|error| failed("standard input", error))?;
+    Ok(())
+}
+
+/// Another process that serves at `url`: that process, and where it is reached.
+fn start(program: &str, url: &str) -> Result<(Child, String), Error> {
+    let mut command = Command::new(program);
+    command.arg(url).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| failed(program, error))?;
+    let mut reached = String::new();
+    if let Some(said) = child.stdout.take() {
+        BufReader::new(said).read_line(&mut reached).map_err(|error| failed(program, error))?;
+    }
+    Ok((child, reached.trim().to_owned()))
+}
+
+fn failed(what: &str, error: std::io::Error) -> Error {
+    Error::config(format!("{what}: {error}")).with_source(error)
+}
+
+fn main() -> Result<(), Error> {
+    if let Some(url) = std::env::args().nth(1) {
+        return serve(&url);
+    }
+    let program =
+        std::env::current_exe().map_err(|error| failed("this program", error))?.display().to_string();
+    let children = |n: u32| farcall::connect(format!("exec:{program}?arg=stdio:&n={n}")).wait();
+    let (one, two): (WorkerClient, WorkerClient) = (children(1)?, children(2)?);
+    println!("two children: {}", total(&two)?);
+    println!("two are {:.2} × as fast as one", best(&one)?.as_secs_f64() / best(&two)?.as_secs_f64());
+
+    let name = format!("sum-{}", std::process::id());
+    let urls = [format!("unix:@{name}"), format!("shm:{name}"), "tcp://127.0.0.1:0".to_owned()];
+    let started = urls.iter().map(|url| start(&program, url)).collect::<Result<Vec<_>, _>>()?;
+    let over_all: WorkerClient = farcall::pool(started.iter().map(|(_, url)| url.as_str())).wait()?;
+    println!("one worker over each of {} wires: {}", urls.len(), total(&over_all)?);
+    for (mut child, _) in started {
+        drop(child.stdin.take());
+        child.wait().map_err(|error| failed("a worker", error))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,6 @@
+//! Pools: calls are spread, what ends is replaced, and every call says what became of it.
+
+mod crew;
+mod parents;
+mod spread;
+mod workers;
