@@ -41,6 +41,7 @@ const BARS: &[(&str, Bar)] = &[
     ("farcall/pipe/wait/auto/two/null/32/1", Times(2.0)),
     ("farcall/fifo/wait/auto/two/null/32/1", Times(2.0)),
     ("farcall/mq/wait/auto/two/null/32/1", Times(2.0)),
+    ("farcall/mailbox/wait/auto/two/null/32/1", Times(2.5)),
     ("farcall/mmap/wait/auto/two/null/32/1", Times(1.1)),
     ("farcall/posix/wait/auto/two/null/32/1", Times(1.1)),
     ("farcall/sysv/wait/auto/two/null/32/1", Times(1.1)),

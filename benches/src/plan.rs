@@ -11,7 +11,7 @@ const OUTSTANDING: [usize; 3] = [1, 16, 64];
 /// The wires that calls take.
 const CALLED: [Wire; 5] = [Wire::Shm, Wire::Pipe, Wire::Exec, Wire::Unix, Wire::Tcp];
 /// Wires of which less is measured: those that differ from another in one thing only, or are seldom chosen for speed.
-const FURTHER: [Wire; 5] = [Wire::Posix, Wire::SystemV, Wire::Mmap, Wire::Mq, Wire::Fifo];
+const FURTHER: [Wire; 6] = [Wire::Posix, Wire::SystemV, Wire::Mmap, Wire::Mq, Wire::Fifo, Wire::Mailbox];
 const STYLES: [Style; 2] = [Style::Wait, Style::Await];
 /// The policies of the library.
 const POLICIES: [Waiting; 3] = [Waiting::Park, Waiting::Auto, Waiting::Spin];

@@ -7,6 +7,7 @@ mod call;
 mod close;
 mod connection;
 mod pool;
+mod priority;
 mod reply;
 
 pub use batch::submit_all;

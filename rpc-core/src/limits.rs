@@ -41,6 +41,9 @@ pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 /// The longest deadline that a header may carry; longer ones are cut to it.
 pub const MAX_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The highest priority of a call, as every message queue has it.
+pub const MAX_PRIORITY: u8 = 31;
+
 /// How late the cheap clock may be, and so by how much a call's deadline of a second and more may be late: a tick of a
 /// kernel that ticks 100 times a second.
 pub const CLOCK_TICK: Duration = Duration::from_millis(10);

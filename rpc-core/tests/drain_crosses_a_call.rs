@@ -46,7 +46,8 @@ fn note(event: &Event<'_>, failed: &mut Vec<(u32, Fate)>) {
 
 fn call(machine: &mut Machine, token: u32) {
     let deadline = Time::from_nanos(1_000_000_000);
-    let call = NewCall { token, object: 1, method: 0, body: vec![7], at: NOW, deadline, cause: None };
+    let call =
+        NewCall { token, object: 1, method: 0, body: vec![7], at: NOW, deadline, cause: None, priority: 0 };
     machine.call(call).map_err(|(error, _)| error).expect("it can be made");
 }
 

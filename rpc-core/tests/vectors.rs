@@ -5,6 +5,7 @@ use std::time::Duration;
 use farcall_core::__private::{PlainSeed, Shapes, StrSeed};
 use farcall_core::codec::{self, Codec};
 use farcall_core::proto::{Config, Machine, Role, WhenFull};
+use farcall_core::wire::mailbox::{Arguments, Letter, News, Outcome, Slip};
 use farcall_core::wire::rendezvous::{Answer as Granted, Grant, MemoryKind, Request, Wish};
 use farcall_core::wire::{
     Answer, Flags, Head, Hello, Kind, Open, Opened, Options, encode_cancelled, encode_error, parse,
@@ -152,6 +153,24 @@ fn the_rendezvous_is_as_the_page_says() {
     agrees("grant-stream", &grant(Granted::Stream, Trust::Hostile, "no"));
     let refused = Granted::Refused(Code::ResourceExhausted);
     agrees("grant-refused", &grant(refused, Trust::SameUser, "full"));
+}
+
+#[test]
+fn letters_and_slips_are_as_the_page_says() {
+    let id = std::array::from_fn(|at| at as u8);
+    let letter = |arguments| {
+        let (codec, service, method) = ("bincode", "Calculator", "add");
+        let (call, deadline, fingerprint) = (0x1_0000, 1_000_000_000, 0);
+        Letter { reply_to: id, call, deadline, fingerprint, codec, service, method, arguments }.encode()
+    };
+    agrees("letter", &letter(Arguments::Here(&[4, 6])));
+    agrees("letter-file", &letter(Arguments::File([0xab; 16], 1 << 20)));
+    let slip = |news| Slip { taker: id, call: 0x1_0000, news }.encode();
+    agrees("slip-taken", &slip(News::Taken));
+    let verdict = |kind, failed, result| slip(News::Verdict { kind, failed, result });
+    agrees("slip-reply", &verdict(Kind::Reply, false, Outcome::Here(&[10])));
+    agrees("slip-failed", &verdict(Kind::Reply, true, Outcome::Here(&[0])));
+    agrees("slip-memory", &verdict(Kind::Reply, false, Outcome::Memory(1 << 20)));
 }
 
 #[derive(Serialize)]

@@ -83,6 +83,8 @@ pub struct Machine {
     pub(super) closing: bool,
     /// Nothing is due before this; recomputed when it has come.
     pub(super) due: Time,
+    /// What arrives is this side's own link's word: it knows what was sent.
+    pub(super) first_hand: bool,
     handed_out: u64,
     /// The last frame handed out was no call's.
     calls_next: bool,
@@ -110,6 +112,7 @@ impl Machine {
             draining: false,
             closing: false,
             due: now + HANDSHAKE,
+            first_hand: false,
             handed_out: 0,
             calls_next: false,
         };
@@ -128,6 +131,12 @@ impl Machine {
             codec: self.config.codec.clone(),
         };
         self.outbox.push_control(Head::new(Kind::Hello, 0), hello.encode());
+    }
+
+    /// The frames that come are made by this side's own link, which speaks for whoever takes the calls: when it says that a
+    /// call was not sent, it was not.
+    pub fn believe_link(&mut self) {
+        self.first_hand = true;
     }
 
     /// The codec that both sides use; the connecting side's choice.

@@ -172,7 +172,8 @@ impl Lone {
     }
 
     pub(crate) fn try_call(&mut self, token: u32, body: Vec<u8>, deadline: Time) -> Result<OutKey, Error> {
-        let call = NewCall { token, object: 1, method: 0, body, at: self.now, deadline, cause: None };
+        let call =
+            NewCall { token, object: 1, method: 0, body, at: self.now, deadline, cause: None, priority: 0 };
         self.machine.call(call).map_err(|(error, _)| error)
     }
 

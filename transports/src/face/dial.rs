@@ -99,13 +99,18 @@ impl Plan {
     }
 
     fn driver(&self, link: Box<dyn Link>, home: Home) -> Arc<Driver> {
-        let needs_ping = link.capabilities().needs_ping;
-        let config = self.options.config(Role::Connecting, self.attended, needs_ping);
+        let capabilities = link.capabilities();
+        let config = self.options.config(Role::Connecting, self.attended, capabilities.needs_ping);
+        let mut machine = Machine::new(config, wait::now());
+        if capabilities.survives_peer {
+            // There is no peer at the other end, but a link that plays its part.
+            machine.believe_link();
+        }
         // A client without services still answers an `Open`, in words.
         let router = Router::new(self.offers.clone().into(), Load::default(), self.options.decode_budget);
         let dispatch = if self.attended { driver::Home::Attendants } else { driver::Home::Anyone };
         Driver::new(Parts {
-            session: Session::new(Machine::new(config, wait::now())),
+            session: Session::new(machine),
             link,
             host: Local::host(home),
             server: Some(Arc::new(router)),

@@ -63,6 +63,7 @@ impl Options {
             })?),
         };
         let full = query.take_choice("full", &[("wait", WhenFull::Wait), ("fail", WhenFull::Fail)])?;
+        query.set_full(full.or(self.full).unwrap_or_default());
         let deadline = query.take_duration("deadline", DEADLINES)?;
         let copies = query.take_number("n", 1..=pool::MOST)?;
         let restart = query.take_choice("restart", &Restart::WORDS)?;
