@@ -4,8 +4,10 @@
 //! trust. The victim lives in another process; its memory and descriptors are looked at after each.
 
 mod attacks;
+mod doors;
 mod end;
 mod frames;
+mod hosts;
 mod region;
 mod rendezvous;
 mod siege;
@@ -35,4 +37,24 @@ fn frames_that_lie_end_their_connection_only() {
 #[test]
 fn strangers_are_told_what_is_wrong_and_shown_out() {
     visitors::carry_out_by_strangers(attacks::messages::STRANGERS);
+}
+
+#[test]
+fn a_grant_that_is_false_is_refused_in_words() {
+    hosts::carry_out(attacks::grants::TRAPS);
+}
+
+#[test]
+fn answers_that_nobody_asked_for_harm_no_client() {
+    hosts::carry_out(attacks::answers::TRAPS);
+}
+
+#[test]
+fn requests_that_are_none_are_refused_and_hold_nobody_up() {
+    doors::carry_out();
+}
+
+#[test]
+fn whoever_falls_silent_is_shown_out() {
+    doors::fall_silent();
 }

@@ -14,10 +14,10 @@ use rustix::net::{
     SendFlags, recvmsg, sendmsg,
 };
 
-use crate::end::{Side, Terms, WORDS};
+use crate::end::{End, Side, Terms, WORDS};
 
 /// Whatever the victim owes comes within this time, or the test fails.
-const LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
 const MEETING: [u8; 8] = *b"\xFARMEET\n\x01";
 
@@ -65,13 +65,12 @@ pub(crate) fn visit(path: &Path, trust: u8) -> Terms {
     let (grant, mut descriptors) = hear_grant(&socket);
     assert_eq!((grant[8], grant[9]), (0x81, trust), "memory is granted");
     let word = |at: usize| u32::from_le_bytes(*grant[at..].first_chunk().expect("a grant has 64 bytes"));
-    let key = |at: usize| u64::from_le_bytes(*grant[at..].first_chunk().expect("a grant has 64 bytes"));
     assert_eq!(descriptors.len(), if trust == HOSTILE { 1 } else { 3 });
     let bells: Vec<OwnedFd> = descriptors.drain(1..).collect();
     Terms {
         side: Side::Connecting,
         ring: word(12) as usize,
-        keys: [key(32), key(40)],
+        keys: [key(&grant, 32), key(&grant, 40)],
         socket: socket.into(),
         memory: descriptors.remove(0),
         bells: bells.try_into().ok(),
@@ -109,40 +108,50 @@ pub(crate) fn pass(socket: impl AsFd, bytes: &[u8], descriptors: &[OwnedFd]) -> 
 /// A grant as it is about to be given.
 pub(crate) struct Grant {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) keys: [u64; 2],
     /// The memory, the listening side's bell, the connecting side's.
     pub(crate) descriptors: Vec<OwnedFd>,
+    /// The socket stays open until the victim has been told.
+    pub(crate) stays: bool,
 }
 
 impl Grant {
     /// An honest answer to a request.
     pub(crate) fn to(request: &[u8]) -> Grant {
-        let keys = [0x1122_3344_5566_7788_u64, 0x8877_6655_4433_2211];
         let mut bytes = MEETING.to_vec();
         bytes.extend([0x81, request[9], 1, 0]);
         bytes.extend((RING as u32).to_le_bytes());
         bytes.extend(&request[16..32]);
-        bytes.extend(keys.iter().flat_map(|key| key.to_le_bytes()));
+        bytes.extend(0x1122_3344_5566_7788_u64.to_le_bytes());
+        bytes.extend(0x8877_6655_4433_2211_u64.to_le_bytes());
         bytes.resize(64, 0);
         let mut descriptors = vec![memory(WORDS + 2 * RING, SEALS)];
         if request[9] != HOSTILE {
             descriptors.extend([bell(), bell()]);
         }
-        Grant { bytes, keys, descriptors }
+        Grant { bytes, descriptors, stays: false }
     }
 
-    pub(crate) fn set_keys(&mut self, keys: [u64; 2]) {
-        self.keys = keys;
-        let bytes: Vec<u8> = keys.iter().flat_map(|key| key.to_le_bytes()).collect();
-        self.bytes[32..48].copy_from_slice(&bytes);
+    /// Puts these bytes at this place.
+    pub(crate) fn set(&mut self, at: usize, bytes: &[u8]) {
+        self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
     }
 
-    /// The end of whoever gives it.
-    pub(crate) fn terms(mut self, socket: UnixStream) -> Terms {
-        let memory = self.descriptors.remove(0);
+    /// Gives it.
+    pub(crate) fn give(&self, socket: &UnixStream) {
+        pass(socket, &self.bytes, &self.descriptors);
+    }
+
+    /// The end of whoever has given it, which must be in order.
+    pub(crate) fn end(mut self, socket: UnixStream) -> End {
+        let keys = [key(&self.bytes, 32), key(&self.bytes, 40)];
+        let (socket, memory) = (socket.into(), self.descriptors.remove(0));
         let bells = self.descriptors.try_into().ok();
-        Terms { side: Side::Listening, ring: RING, keys: self.keys, socket: socket.into(), memory, bells }
+        End::new(Terms { side: Side::Listening, ring: RING, keys, socket, memory, bells })
     }
+}
+
+fn key(grant: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(*grant[at..].first_chunk().expect("a grant has 64 bytes"))
 }
 
 /// A memfd of so many bytes.

@@ -167,7 +167,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
 ];
 
 /// Rings until the victim has had enough, or lets the bell fill up and hears it no more.
-fn flood(end: &End, ring: impl Fn(&End) -> bool) {
+pub(crate) fn flood(end: &End, ring: impl Fn(&End) -> bool) {
     while !end.is_over() && ring(end) {}
     // An eventfd counts without end: there the victim always has enough in the end.
     if end.terms.bells.is_some() {
@@ -176,7 +176,7 @@ fn flood(end: &End, ring: impl Fn(&End) -> bool) {
 }
 
 /// Waits until the victim sleeps.
-fn await_sleep(end: &End) {
+pub(crate) fn await_sleep(end: &End) {
     while end.region.load(end.theirs().sleep).is_multiple_of(2) {
         assert!(!end.is_over(), "the victim has let go");
         std::thread::yield_now();
