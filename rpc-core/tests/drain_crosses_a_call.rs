@@ -56,7 +56,10 @@ fn a_call_that_crosses_a_drain_is_not_executed_and_the_connection_lives() {
     let (mut client, mut server) = (machine(Role::Connecting), machine(Role::Accepting));
     client.open("Service", [("method", 0)].into_iter()).expect("a first service can be opened");
     deliver(&sent(&mut client), &mut server);
-    server.answer_open(1, &Opened { known: true, answers: vec![Answer::Served], text: String::new() });
+    server.answer_open(
+        1,
+        &Opened { known: true, answers: vec![Answer::Served], text: String::new(), shapes: Vec::new() },
+    );
     deliver(&sent(&mut server), &mut client);
     call(&mut client, 1);
     deliver(&sent(&mut client), &mut server);
