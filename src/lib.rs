@@ -79,6 +79,8 @@ pub use farcall_core::{
 ///
 #[cfg(feature = "macros")]
 pub use farcall_macros::service;
+#[cfg(feature = "mailbox")]
+pub use farcall_transports::remove_mailbox;
 pub use farcall_transports::{Connect, Join, Server, ServerHandle, Shutdown, Starting, connect, pool, serve};
 #[cfg(feature = "pipe")]
 pub use farcall_transports::{PipeEnd, pipe_pair};

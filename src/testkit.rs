@@ -33,9 +33,29 @@ pub use subject::{
 /// Runs the conformance suite over one wire: `conformance!(name, meeting)`, where `meeting` is a
 /// `Fn(Style) -> Result<Meeting, farcall::Error>`; the [`Style`](crate::testkit::Style) is the server's.
 ///
+/// `conformance!(indirect name, meeting)` leaves out what a wire cannot have on which calls are put for whoever takes them:
+/// cancels, calls back, and the end of a peer.
+///
 /// It makes a module `name` with a test for each case and each pair of styles.
 #[macro_export]
 macro_rules! conformance {
+    (indirect $wire:ident, $meeting:expr) => {
+        mod $wire {
+            #[allow(unused_imports)]
+            use super::*;
+            $crate::conformance!(@indirect blocking_client_blocking_server Blocking Blocking, $meeting);
+            $crate::conformance!(@indirect blocking_client_async_server Blocking Async, $meeting);
+            $crate::conformance!(@indirect async_client_blocking_server Async Blocking, $meeting);
+            $crate::conformance!(@indirect async_client_async_server Async Async, $meeting);
+        }
+    };
+    (@indirect $pair:ident $client:ident $server:ident, $meeting:expr) => {
+        mod $pair {
+            #[allow(unused_imports)]
+            use super::*;
+            $crate::__conformance_cases_indirect!($client $server, $meeting);
+        }
+    };
     ($wire:ident, $meeting:expr) => {
         mod $wire {
             #[allow(unused_imports)]

@@ -21,6 +21,7 @@ conformance!(mq_path, |_| shared("mq", ""));
 conformance!(mq_smallest, |_| shared("mq", "?depth=1"));
 conformance!(fifo, |_| shared("fifo", ""));
 conformance!(local, |_| shared("local", ""));
+conformance!(indirect mailbox, mailbox);
 conformance!(tcp_v4, |_| Ok(Meeting::at("tcp://127.0.0.1:0")));
 conformance!(pipe, pipe);
 conformance!(exec, |server| Ok(exec(server, KEPT_AS_STDERR)));
@@ -41,6 +42,20 @@ fn shared(scheme: &str, options: &str) -> Result<Meeting, Error> {
     let directory = tempfile::tempdir().expect("there is a directory for temporary files");
     let url = format!("{scheme}:{}/socket{options}", directory.path().display());
     Ok(Meeting::at(url).keep(directory))
+}
+
+fn mailbox(_: Style) -> Result<Meeting, Error> {
+    let url = format!("mailbox:/{}", name());
+    Ok(Meeting::between(format!("{url}?take=256&depth=10&msgsize=1KiB"), url.clone()).keep(Removed(url)))
+}
+
+/// A mailbox that goes with its test.
+struct Removed(String);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        let _ = farcall::remove_mailbox(&self.0);
+    }
 }
 
 /// By a name, whose lock file would otherwise stay: see the README.

@@ -73,6 +73,8 @@ words! {
         Mq = "mq",
         /// A pair of named pipes.
         Fifo = "fifo",
+        /// A message queue with any number of takers, and datagrams back.
+        Mailbox = "mailbox",
     }
 }
 

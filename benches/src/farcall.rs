@@ -132,6 +132,10 @@ impl Meeting {
                 Self::announced(part, format!("unix:@farcall-bench-{}", getpid().as_raw_nonzero()))
             }
             Wire::Tcp => Self::announced(part, String::from("tcp://127.0.0.1:0")),
+            Wire::Mailbox => {
+                let url = format!("mailbox:/farcall-bench-{}?take=64", getpid().as_raw_nonzero());
+                Self::announced(part, url)
+            }
             Wire::Shm | Wire::Posix | Wire::SystemV | Wire::Mmap | Wire::Mq | Wire::Fifo => {
                 let path = directory.join(getpid().as_raw_nonzero().to_string());
                 let path = escaped(&path.display().to_string());
@@ -172,6 +176,15 @@ impl Meeting {
             return Err(io::Error::other("the server ended before it listened"));
         }
         Ok(Self { url, _server: Some(server) })
+    }
+}
+
+impl Drop for Meeting {
+    fn drop(&mut self) {
+        // The only thing that outlives its servers.
+        if self.url.starts_with("mailbox:") {
+            let _ = ::farcall::remove_mailbox(&self.url);
+        }
     }
 }
 

@@ -79,7 +79,11 @@ fn of_shared_memory(case: Case) -> Case {
 }
 
 fn of_descriptors(case: Case) -> Case {
-    let wire = if matches!(case.wire, Wire::Exec | Wire::Fifo) { Wire::Pipe } else { case.wire };
+    let wire = match case.wire {
+        Wire::Exec | Wire::Fifo => Wire::Pipe,
+        Wire::Mailbox => Wire::Mq,
+        wire => wire,
+    };
     let waiting = match (is_awake(case), case.placement) {
         (true, Placement::One) if wire == Wire::Mq => Waiting::Park,
         (true, Placement::One) => Waiting::Read,

@@ -11,7 +11,7 @@ const OUTSTANDING: [usize; 3] = [1, 16, 64];
 /// The wires that calls take.
 const CALLED: [Wire; 5] = [Wire::Shm, Wire::Pipe, Wire::Exec, Wire::Unix, Wire::Tcp];
 /// Wires of which less is measured: those that differ from another in one thing only, or are seldom chosen for speed.
-const FURTHER: [Wire; 5] = [Wire::Posix, Wire::SystemV, Wire::Mmap, Wire::Mq, Wire::Fifo];
+const FURTHER: [Wire; 6] = [Wire::Posix, Wire::SystemV, Wire::Mmap, Wire::Mq, Wire::Fifo, Wire::Mailbox];
 const STYLES: [Style; 2] = [Style::Wait, Style::Await];
 /// The policies of the library.
 const POLICIES: [Waiting; 3] = [Waiting::Park, Waiting::Auto, Waiting::Spin];
@@ -124,17 +124,16 @@ fn specials() -> Vec<Case> {
             }));
         }
     }
-    let pool = |waiting| Case {
+    cases.push(Case {
         subject: Subject::Farcall,
         wire: Wire::Shm,
         style: Style::Wait,
-        waiting,
+        waiting: Waiting::Auto,
         placement: Placement::Two,
         op: Op::Pool,
         bytes: 32,
         outstanding: 1,
-    };
-    cases.extend([Waiting::Auto, Waiting::Spin].map(pool));
+    });
     cases
 }
 

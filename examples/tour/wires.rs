@@ -36,6 +36,8 @@ pub(crate) enum Wire {
     Mq,
     /// Shared memory where that can be had.
     Local,
+    /// A message queue that nobody in particular serves.
+    Mailbox,
     /// TCP over loopback.
     Tcp,
     /// A pair of named pipes.
@@ -57,7 +59,7 @@ pub(crate) enum Style {
 
 impl Wire {
     /// In the order of the tour.
-    pub(crate) const ALL: [Wire; 12] = [
+    pub(crate) const ALL: [Wire; 13] = [
         Wire::Mem,
         Wire::UnixPath,
         Wire::UnixAbstract,
@@ -66,6 +68,7 @@ impl Wire {
         Wire::Mapped,
         Wire::Mq,
         Wire::Local,
+        Wire::Mailbox,
         Wire::Tcp,
         Wire::Fifo,
         Wire::Pipe,
@@ -83,6 +86,7 @@ impl Wire {
             Wire::Mapped => "mmap:/path",
             Wire::Mq => "mq:/path",
             Wire::Local => "local:/path",
+            Wire::Mailbox => "mailbox:/NAME",
             Wire::Tcp => "tcp://127.0.0.1",
             Wire::Fifo => "fifo:/path",
             Wire::Pipe => "fd:R,W (pipe)",
@@ -109,6 +113,15 @@ pub(crate) struct Running {
     /// Where it is reached.
     pub(crate) url: String,
     _server: Option<Host>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Its server does the same, unless it was killed.
+        if self.url.starts_with("mailbox:") {
+            let _ = farcall::remove_mailbox(&self.url);
+        }
+    }
 }
 
 /// Where a server runs.
@@ -174,6 +187,7 @@ impl Running {
             }
             Wire::Mq => format!("mq:{}", encode(&scratch.join(format!("{words}-queues")))),
             Wire::Local => format!("local:{}", encode(&scratch.join(format!("{words}-local")))),
+            Wire::Mailbox => format!("mailbox:/farcall-tour-{}-{words}?msgsize=1KiB", std::process::id()),
             Wire::Fifo => format!("fifo:{}", encode(&scratch.join(format!("{words}-fifo")))),
             Wire::Tcp => "tcp://127.0.0.1:0".to_owned(),
         };
@@ -266,8 +280,13 @@ fn announce(handle: &ServerHandle) -> Result<(), farcall::Error> {
         return Ok(());
     }
     println!("{}", handle.url());
-    std::thread::spawn(|| {
+    let url = handle.url().to_owned();
+    std::thread::spawn(move || {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        if url.starts_with("mailbox:") {
+            // The only thing that outlives its servers.
+            let _ = farcall::remove_mailbox(&url);
+        }
         std::process::exit(0);
     });
     Ok(())

@@ -55,9 +55,9 @@ impl Story {
             Event::Request { key, .. } => self.requests.push(key),
             Event::Open { object, open } => {
                 let answers = open.methods.iter().map(|_| Answer::Served).collect();
-                self.machine.answer_open(object, &Opened { known: true, answers, text: open.service });
+                self.machine.answer_open(object, &Opened { known: true, answers, text: open.service, shapes: vec![] });
             }
-            Event::Stop(_) | Event::Ready | Event::Draining => {}
+            Event::Stop(_) | Event::Ready | Event::Opened | Event::Draining => {}
             Event::Closed(_) => self.lose(),
         }
     }

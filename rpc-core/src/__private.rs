@@ -7,3 +7,4 @@ pub use crate::codec::{
 };
 pub use crate::server::{Body, Encoded, Refusal, Request, ServerCore};
 pub use crate::service::{MethodDescriptor, ServiceDescriptor};
+pub use crate::shape::{MethodShape, MethodTrace, Shapes, TraceMethod};

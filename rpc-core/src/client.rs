@@ -1,11 +1,13 @@
 //! The calling face of a session: connections, clients, calls.
 
+mod agreement;
 mod awaited;
 mod batch;
 mod call;
 mod close;
 mod connection;
 mod pool;
+mod priority;
 mod reply;
 
 pub use batch::submit_all;

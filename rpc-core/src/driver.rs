@@ -14,7 +14,7 @@ use crate::error::{Code, Error, Fate, Gone};
 use crate::limits::CLOCK_TICK;
 use crate::session::{Chores, Request, Session};
 use crate::time::Time;
-use crate::transport::{Link, Peer, Readiness};
+use crate::transport::{Capabilities, Link, Peer, Readiness};
 use crate::wire::{Open, Opened};
 
 mod attend;
@@ -73,6 +73,7 @@ pub struct Driver {
     attendants: attend::Attendants,
     sleeper: Mutex<Option<Arc<dyn Sleeper>>>,
     peer: Mutex<Peer>,
+    capabilities: Capabilities,
     url: String,
 }
 
@@ -114,6 +115,7 @@ impl Driver {
         Arc::new(Driver {
             session,
             peer: Mutex::new(link.peer()),
+            capabilities: link.capabilities(),
             turn: Mutex::new(Turn::new(link)),
             wanted: AtomicBool::new(false),
             room: AtomicUsize::new(0),
@@ -148,6 +150,11 @@ impl Driver {
     /// The URL of the link.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// What the link said that it has when it was handed over.
+    pub fn capabilities(&self) -> Capabilities {
+        self.capabilities
     }
 
     /// Who is at the other end, as far as it is known by now.

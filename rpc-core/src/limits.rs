@@ -41,6 +41,9 @@ pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 /// The longest deadline that a header may carry; longer ones are cut to it.
 pub const MAX_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The highest priority of a call, as every message queue has it.
+pub const MAX_PRIORITY: u8 = 31;
+
 /// How late the cheap clock may be, and so by how much a call's deadline of a second and more may be late: a tick of a
 /// kernel that ticks 100 times a second.
 pub const CLOCK_TICK: Duration = Duration::from_millis(10);
@@ -143,3 +146,15 @@ pub const ACCEPT_BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Dur
 
 /// Bytes of a buffer that is kept for reuse by a thread, and of all such buffers together.
 pub const BUFFER_CACHE: (usize, usize) = (2 * 1024 * 1024, 4 * 1024 * 1024);
+
+/// Sets of sample values that a type is tried with when its shape is traced.
+pub const SHAPE_SAMPLES: usize = 6;
+
+/// Most steps of tracing one type; what they do not reach is opaque.
+pub const MAX_SHAPE_STEPS: usize = 400_000;
+
+/// Longest tuple or array that is traced; a longer one is opaque.
+pub const MAX_SHAPE_TUPLE: usize = 4_096;
+
+/// Bytes of a method's shape that count for its fingerprint.
+pub const MAX_SHAPE_TEXT: usize = 256 * 1024;

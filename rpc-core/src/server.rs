@@ -14,6 +14,7 @@ pub use router::Router;
 pub use run::{Encoded, Refusal};
 
 use crate::service::ServiceDescriptor;
+use crate::shape::Shapes;
 
 /// Something that can be served; `#[farcall::service]` generates it for the trait's server type.
 ///
@@ -33,6 +34,11 @@ use crate::service::ServiceDescriptor;
 pub trait Service: Send + Sync + 'static {
     /// Name and methods.
     fn descriptor(&self) -> &'static ServiceDescriptor;
+
+    #[doc(hidden)]
+    fn __shapes(&self) -> &'static Shapes {
+        Shapes::none()
+    }
 
     /// Serves one request.
     fn dispatch(&self, request: Request<'_>);

@@ -11,7 +11,6 @@ pub struct ServiceDescriptor {
 #[derive(Debug)]
 pub struct MethodDescriptor {
     name: &'static str,
-    fingerprint: u64,
     idempotent: bool,
 }
 
@@ -38,9 +37,9 @@ impl ServiceDescriptor {
 }
 
 impl MethodDescriptor {
-    /// A method whose shape is not given.
+    /// A method of this name.
     pub const fn new(name: &'static str) -> Self {
-        MethodDescriptor { name, fingerprint: 0, idempotent: false }
+        MethodDescriptor { name, idempotent: false }
     }
 
     /// The same method, which may run twice for one call.
@@ -58,10 +57,5 @@ impl MethodDescriptor {
     /// Its name.
     pub fn name(&self) -> &'static str {
         self.name
-    }
-
-    /// The fingerprint of its shape; 0: not given.
-    pub fn fingerprint(&self) -> u64 {
-        self.fingerprint
     }
 }

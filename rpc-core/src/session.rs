@@ -11,12 +11,12 @@ use std::task::Waker;
 use crate::error::Error;
 use crate::proto::{Handed, InKey, Machine, Outgoing, Stage, Violation};
 use crate::time::Time;
-use crate::wire::Opened;
 
 mod absorb;
 mod bench;
 mod chores;
 mod incoming;
+mod openings;
 mod requests;
 mod running;
 mod waiters;
@@ -256,23 +256,6 @@ impl Session {
     /// The codec's name; final once the peer has said hello.
     pub fn codec(&self) -> String {
         self.lock().machine.codec().to_owned()
-    }
-
-    /// Opens a service at the peer; its number.
-    ///
-    /// # Errors
-    /// As [`Machine::open`].
-    pub fn open<'a>(
-        &self,
-        service: &str,
-        methods: impl ExactSizeIterator<Item = (&'a str, u64)>,
-    ) -> Result<u32, Error> {
-        self.lock().machine.open(service, methods)
-    }
-
-    /// Answers what [`Chores::open`] asks.
-    pub fn answer_open(&self, object: u32, opened: &Opened) {
-        self.lock().machine.answer_open(object, opened);
     }
 
     /// Takes no new calls from the peer.

@@ -140,6 +140,11 @@ pub trait Listener: Send {
     /// The URL under which this listener is reached, with what the system chose (a port) filled in.
     fn local_url(&self) -> String;
 
+    /// What links of this listener can do: a service that needs more is refused when it is served.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+    }
+
     /// Whether this listener yields one link and no more (`stdio:`, `fd:`); the server then ends with that link.
     fn is_single(&self) -> bool {
         false

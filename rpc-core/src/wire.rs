@@ -13,6 +13,7 @@
 mod cursor;
 mod head;
 mod hello;
+pub mod mailbox;
 mod open;
 pub mod rendezvous;
 mod verdict;

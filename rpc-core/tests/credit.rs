@@ -84,7 +84,7 @@ impl Caller {
 
     fn call(&mut self, token: u32) -> OutKey {
         let (body, deadline) = (vec![1], Time::NEVER);
-        let call = NewCall { token, object: 1, method: 0, body, at: NOW, deadline, cause: None };
+        let call = NewCall { token, object: 1, method: 0, body, at: NOW, deadline, cause: None, priority: 0 };
         self.machine.call(call).map_err(|(error, _)| error).expect("it may wait for credit")
     }
 
@@ -100,11 +100,16 @@ impl Server {
         match heard {
             Some(Event::Request { key, .. }) => self.waiting.push_back(key),
             Some(Event::Open { object, .. }) => {
-                let opened = Opened { known: true, answers: vec![Answer::Served], text: String::new() };
+                let opened = Opened {
+                    known: true,
+                    answers: vec![Answer::Served],
+                    text: String::new(),
+                    shapes: vec![],
+                };
                 self.machine.answer_open(object, &opened);
             }
             // A handler that is to stop looks at its stage when it goes on.
-            Some(Event::Stop(_) | Event::Ready) | None => {}
+            Some(Event::Stop(_) | Event::Ready | Event::Opened) | None => {}
             Some(other) => panic!("{other:?}"),
         }
         while self.machine.poll_event().is_some() {}

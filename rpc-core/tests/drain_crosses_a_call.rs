@@ -46,7 +46,8 @@ fn note(event: &Event<'_>, failed: &mut Vec<(u32, Fate)>) {
 
 fn call(machine: &mut Machine, token: u32) {
     let deadline = Time::from_nanos(1_000_000_000);
-    let call = NewCall { token, object: 1, method: 0, body: vec![7], at: NOW, deadline, cause: None };
+    let call =
+        NewCall { token, object: 1, method: 0, body: vec![7], at: NOW, deadline, cause: None, priority: 0 };
     machine.call(call).map_err(|(error, _)| error).expect("it can be made");
 }
 
@@ -55,7 +56,10 @@ fn a_call_that_crosses_a_drain_is_not_executed_and_the_connection_lives() {
     let (mut client, mut server) = (machine(Role::Connecting), machine(Role::Accepting));
     client.open("Service", [("method", 0)].into_iter()).expect("a first service can be opened");
     deliver(&sent(&mut client), &mut server);
-    server.answer_open(1, &Opened { known: true, answers: vec![Answer::Served], text: String::new() });
+    server.answer_open(
+        1,
+        &Opened { known: true, answers: vec![Answer::Served], text: String::new(), shapes: Vec::new() },
+    );
     deliver(&sent(&mut server), &mut client);
     call(&mut client, 1);
     deliver(&sent(&mut client), &mut server);

@@ -169,7 +169,7 @@ struct Counting(Arc<AtomicU64>);
 
 impl Dispatch for Counting {
     fn open(&self, _: u32, _: Open) -> Opened {
-        Opened { known: true, answers: vec![Answer::Served], text: String::new() }
+        Opened { known: true, answers: vec![Answer::Served], text: String::new(), shapes: Vec::new() }
     }
     fn dispatch(&self, driver: &Arc<Driver>, request: Request, now: Time) -> Time {
         self.0.fetch_add(1, Ordering::SeqCst);

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use farcall_core::__private::{PlainSeed, Shapes, StrSeed};
 use farcall_core::codec::{self, Codec};
 use farcall_core::proto::{Config, Machine, Role, WhenFull};
+use farcall_core::wire::mailbox::{Arguments, Letter, News, Outcome, Slip};
 use farcall_core::wire::rendezvous::{Answer as Granted, Grant, MemoryKind, Request, Wish};
 use farcall_core::wire::{
     Answer, Flags, Head, Hello, Kind, Open, Opened, Options, encode_cancelled, encode_error, parse,
 };
 use farcall_core::{Code, Error, Fate, Time, Trust};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 const PAGE: &str = include_str!("../../WIRE.md");
 
@@ -65,8 +67,20 @@ fn opening_is_as_the_page_says() {
     let open = Open::encode("Calculator", [("add", 0), ("negate", 0)].into_iter());
     let of_object = |kind| Head { object: 1, ..Head::new(kind, 0) };
     agrees("open", &frame(of_object(Kind::Open), Options::default(), &open));
-    let opened = Opened { known: true, answers: vec![Answer::Served, Answer::Unknown], text: "no".into() };
+    let opened = Opened {
+        known: true,
+        answers: vec![Answer::Served, Answer::Unknown],
+        text: "no".into(),
+        shapes: vec![],
+    };
     agrees("opened", &frame(of_object(Kind::Opened), Options::default(), &opened.encode()));
+    let opened = Opened {
+        known: true,
+        answers: vec![Answer::Served, Answer::Differs],
+        text: String::new(),
+        shapes: vec!["(u8)->()".into()],
+    };
+    agrees("opened-differs", &frame(of_object(Kind::Opened), Options::default(), &opened.encode()));
 }
 
 #[test]
@@ -141,6 +155,24 @@ fn the_rendezvous_is_as_the_page_says() {
     agrees("grant-refused", &grant(refused, Trust::SameUser, "full"));
 }
 
+#[test]
+fn letters_and_slips_are_as_the_page_says() {
+    let id = std::array::from_fn(|at| at as u8);
+    let letter = |arguments| {
+        let (codec, service, method) = ("bincode", "Calculator", "add");
+        let (call, deadline, fingerprint) = (0x1_0000, 1_000_000_000, 0);
+        Letter { reply_to: id, call, deadline, fingerprint, codec, service, method, arguments }.encode()
+    };
+    agrees("letter", &letter(Arguments::Here(&[4, 6])));
+    agrees("letter-file", &letter(Arguments::File([0xab; 16], 1 << 20)));
+    let slip = |news| Slip { taker: id, call: 0x1_0000, news }.encode();
+    agrees("slip-taken", &slip(News::Taken));
+    let verdict = |kind, failed, result| slip(News::Verdict { kind, failed, result });
+    agrees("slip-reply", &verdict(Kind::Reply, false, Outcome::Here(&[10])));
+    agrees("slip-failed", &verdict(Kind::Reply, true, Outcome::Here(&[0])));
+    agrees("slip-memory", &verdict(Kind::Reply, false, Outcome::Memory(1 << 20)));
+}
+
 #[derive(Serialize)]
 struct Point {
     x: i32,
@@ -151,6 +183,42 @@ struct Point {
 enum Shape {
     Empty,
     Named(String),
+}
+
+#[derive(Deserialize)]
+struct Place {
+    _x: i32,
+    _y: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its shape matters")]
+enum Any {
+    Number(u8),
+}
+
+#[test]
+fn shapes_are_as_the_page_says() {
+    let shapes = Shapes::trace(&[
+        |add| {
+            let add = add.argument("a", PlainSeed::<i64>::new()).argument("b", PlainSeed::<i64>::new());
+            add.value(PlainSeed::<i64>::new())
+        },
+        |find| {
+            let find = find.argument("name", StrSeed).argument("near", PlainSeed::<[f64; 2]>::new());
+            find.result(PlainSeed::<Vec<Place>>::new(), PlainSeed::<String>::new())
+        },
+        |guess| guess.argument("it", PlainSeed::<Any>::new()).value(PlainSeed::<()>::new()),
+    ]);
+    let texts =
+        ["(i64,i64)->i64", "(string,(f64*2))->[Place{_x:i32,_y:u64?}]!string", "(opaque(any%20;value))->()"];
+    for (at, text) in texts.into_iter().enumerate() {
+        assert_eq!(shapes.text(at, 100), text);
+    }
+    for (at, name) in ["shape-add", "shape-find", "shape-guess"].into_iter().enumerate() {
+        agrees(name, &shapes.fingerprint(at).to_le_bytes());
+    }
 }
 
 #[test]

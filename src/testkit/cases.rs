@@ -8,6 +8,31 @@ pub mod policy;
 pub mod styles;
 pub mod values;
 
+/// The cases of a wire on which nobody in particular is at the other end, so that there is no cancel, no call back and no
+/// word of a server that ends.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_cases_indirect {
+    ($client:ident $server:ident, $meeting:expr) => {
+        $crate::conformance! {
+            @tests $client $server, $meeting,
+            values: nothing_is_echoed few_bytes_are_echoed a_fragment_less_one_byte_is_echoed a_fragment_is_echoed
+                a_fragment_and_one_byte_are_echoed a_mebibyte_is_echoed the_largest_message_is_echoed
+                borrowed_arguments_arrive plain_functions_answer results_come_apart
+                blocking_handlers_answer two_services_share_a_connection;
+            failures: a_panic_ends_one_call_only an_unknown_service_fails_alone an_unknown_method_fails_alone
+                too_large_an_argument_is_not_sent too_large_a_result_has_completed;
+            policy: a_deadline_ends_a_call_and_its_handler deadlines_of_handle_and_url_hold
+                the_handler_sees_its_caller;
+            order: calls_arrive_in_the_order_of_their_start many_calls_end_in_any_order
+                two_thousand_calls_one_by_one two_large_calls_and_a_small_one_share_the_wire;
+            styles: a_call_does_nothing_until_it_is_started the_styles_of_waiting_agree
+                submitted_together_answered_each;
+            ends: after_close_nothing_is_sent;
+        }
+    };
+}
+
 /// The list of cases, by room, for [`conformance!`](crate::conformance).
 #[doc(hidden)]
 #[macro_export]

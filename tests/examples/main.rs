@@ -7,7 +7,7 @@ use std::path::Path;
 
 use program::Program;
 
-const WIRES: [&str; 12] = [
+const WIRES: [&str; 13] = [
     "mem:NAME",
     "unix:/path",
     "unix:@name",
@@ -16,6 +16,7 @@ const WIRES: [&str; 12] = [
     "mmap:/path",
     "mq:/path",
     "local:/path",
+    "mailbox:/NAME",
     "tcp://127.0.0.1",
     "fifo:/path",
     "fd:R,W",
@@ -78,6 +79,16 @@ fn custom_transport_carries_calls() {
     let ended = Program::example("custom_transport").run();
     assert!(ended.stdout.starts_with("22000 bytes came back, "), "{}{}", ended.stdout, ended.stderr);
     assert_eq!(ended.code, Some(0));
+}
+
+#[test]
+fn producers_and_consumers_share_a_bounded_mailbox() {
+    let ended = Program::example("producer_consumer").run();
+    let expected = "120 items produced, 120 stored\nevery consumer had its share: true\n";
+    assert_eq!(ended.stdout, expected, "{}", ended.stderr);
+    assert_eq!(ended.code, Some(0));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/producer_consumer.rs");
+    assert!(std::fs::read_to_string(source).unwrap().lines().count() < 100);
 }
 
 #[test]

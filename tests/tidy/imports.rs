@@ -6,7 +6,7 @@ use super::source::{Source, demand, read, rust_files};
 const GROUND: [&str; 4] = ["error", "limits", "time", "buffers"];
 
 /// A room of the core, and the rooms that it may import besides the ground and itself.
-const ROOMS: [(&str, &[&str]); 14] = [
+const ROOMS: [(&str, &[&str]); 16] = [
     ("error", &[]),
     ("limits", &[]),
     ("time", &[]),
@@ -14,13 +14,18 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("wire", &[]),
     ("codec", &[]),
     ("service", &[]),
+    ("shape", &[]),
+    ("fits", &["driver", "service", "shape", "transport"]),
     ("proto", &["wire"]),
     ("transport", &[]),
     ("session", &["wire", "proto"]),
     ("driver", &["wire", "proto", "session", "transport"]),
     ("context", &["proto", "driver", "client", "transport"]),
-    ("client", &["proto", "session", "driver", "codec", "service", "context", "transport"]),
-    ("server", &["wire", "proto", "session", "driver", "codec", "service", "context"]),
+    (
+        "client",
+        &["proto", "session", "driver", "wire", "codec", "service", "shape", "fits", "context", "transport"],
+    ),
+    ("server", &["wire", "proto", "session", "driver", "codec", "service", "shape", "context"]),
 ];
 
 /// Rooms that stand above all others: the crate's face, what generated code sees, and what tests drive.

@@ -63,7 +63,7 @@ fn every_wire_has_a_line_in_the_conformance_tests() {
     let suite: String =
         suite.flat_map(|path| if path.ends_with(".rs") { vec![read(path)] } else { texts(path) }).collect();
     // `pipe` stands for both its names, `exec` for both ends of a child's streams.
-    for wire in ["mem", "unix", "shm", "mmap", "mq", "local", "tcp", "fifo", "pipe", "exec"] {
+    for wire in ["mem", "unix", "shm", "mmap", "mq", "mailbox", "local", "tcp", "fifo", "pipe", "exec"] {
         assert!(suite.contains(wire), "tests/conformance has no line for {wire}");
     }
 }

@@ -1,6 +1,7 @@
 //! What users hold: `connect`, `serve` and `Server`, over the wires and what waits on them.
 
 mod address;
+mod check;
 mod connect;
 mod dial;
 mod handle;

@@ -6,6 +6,7 @@
 //! | `unix:/path`, `unix:@name` | `unix` | a Unix stream socket | end of file, and the pidfd of whoever spoke first |
 //! | `shm:NAME`, `shm:/path` | `shm` | two rings in shared memory | its socket's end, and the pidfd of whoever spoke first |
 //! | `local:NAME`, `local:/path` | `local` | as `shm:` where both sides can, else as `unix:` | the same |
+//! | `mailbox:/NAME` | `mailbox` | a message queue that any number of servers take calls from | the pidfd of whoever took the call; before that only deadlines |
 //! | `mmap:/path` | `mmap` | the same rings in a mapped file | the same |
 //! | `mq:NAME`, `mq:/path` | `mq` | a pair of POSIX message queues | the same |
 //! | `tcp://host:port` | `tcp` | TCP | end of file, reset, keepalive; else only pings |
@@ -41,6 +42,8 @@ mod exec;
 mod fifo;
 #[cfg(feature = "shm")]
 mod local;
+#[cfg(feature = "mailbox")]
+mod mailbox;
 #[cfg(feature = "shm")]
 mod mark;
 #[cfg(feature = "mem")]
@@ -51,7 +54,7 @@ mod mmap;
 mod mq;
 #[cfg(feature = "pipe")]
 mod pipe;
-#[cfg(feature = "mq")]
+#[cfg(any(feature = "mq", feature = "mailbox"))]
 mod queue;
 #[cfg(any(feature = "unix", feature = "tcp", feature = "pipe"))]
 mod refusal;
@@ -61,7 +64,7 @@ mod rendezvous;
 mod ring;
 #[cfg(feature = "shm")]
 mod shm;
-#[cfg(feature = "pipe")]
+#[cfg(any(feature = "pipe", feature = "mailbox"))]
 mod single;
 #[cfg(feature = "pipe")]
 mod stdio;
@@ -71,6 +74,8 @@ mod tcp;
 mod unix;
 
 pub use face::{Connect, Join, Server, ServerHandle, Shutdown, Starting, connect, pool, serve};
+#[cfg(feature = "mailbox")]
+pub use mailbox::remove_mailbox;
 #[cfg(feature = "pipe")]
 pub use pipe::{PipeEnd, pipe_pair};
 pub use query::Query;

@@ -6,10 +6,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use farcall_core::proto::WhenFull;
 use farcall_core::{Error, Trust};
 
 /// The words of the option `trust`.
-#[cfg(any(feature = "shm", feature = "config"))]
+#[cfg(any(feature = "shm", feature = "fifo", feature = "config"))]
 pub(crate) const TRUST: [(&str, Trust); 3] =
     [("trusted", Trust::Trusted), ("same-user", Trust::SameUser), ("hostile", Trust::Hostile)];
 
@@ -34,11 +35,13 @@ pub struct Query {
     known: Vec<&'static str>,
     /// What the builder says.
     trust: Option<Trust>,
+    /// What URL or builder says of calls that find no room.
+    full: WhenFull,
 }
 
 impl Query {
     pub(crate) fn new(url: String, pairs: Vec<(String, String)>) -> Self {
-        Query { url, pairs, known: Vec::new(), trust: None }
+        Query { url, pairs, known: Vec::new(), trust: None, full: WhenFull::default() }
     }
 
     /// An option that may be given several times, in order.
@@ -177,6 +180,17 @@ impl Query {
     #[cfg(any(feature = "shm", feature = "fifo"))]
     pub(crate) fn take_trust(&mut self) -> Result<Trust, Error> {
         Ok(self.take_choice("trust", &TRUST)?.max(self.trust).unwrap_or_default())
+    }
+
+    /// Notes what URL or builder says of calls that find no room.
+    pub(crate) fn set_full(&mut self, full: WhenFull) {
+        self.full = full;
+    }
+
+    /// What URL or builder says of calls that find no room.
+    #[cfg(feature = "mailbox")]
+    pub(crate) fn full(&self) -> WhenFull {
+        self.full
     }
 
     /// Checks that every option that was given has been taken.

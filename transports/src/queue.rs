@@ -55,7 +55,10 @@ impl Queue {
     ///
     /// # Errors
     /// `NOENT` if there is none; what the system says.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for wires that meet at a named queue"))]
+    #[cfg_attr(
+        not(any(test, feature = "mailbox")),
+        expect(dead_code, reason = "for wires that meet at a named queue")
+    )]
     pub(crate) fn open(name: &CStr) -> rustix::io::Result<Queue> {
         let flags = libc::O_RDWR | libc::O_NONBLOCK | libc::O_CLOEXEC;
         // SAFETY: the name ends with a zero.
@@ -74,6 +77,10 @@ impl Queue {
     ///
     /// # Errors
     /// `BADF` if it is none.
+    #[cfg_attr(
+        not(any(test, feature = "mq")),
+        expect(dead_code, reason = "for wires whose queues are passed")
+    )]
     pub(crate) fn adopt(fd: OwnedFd) -> rustix::io::Result<Queue> {
         let queue = Queue { fd: Arc::new(fd) };
         queue.attributes()?;

@@ -27,6 +27,7 @@ const BUILT_IN: &[(&str, &str, Option<&dyn Scheme>)] = &[
     ("unix", "unix", if_enabled!("unix", crate::unix::Unix)),
     ("shm", "shm", if_enabled!("shm", crate::shm::Shm)),
     ("local", "shm", if_enabled!("shm", crate::local::Local)),
+    ("mailbox", "mailbox", if_enabled!("mailbox", crate::mailbox::Mailbox)),
     ("mmap", "shm", if_enabled!("shm", crate::mmap::Mmap)),
     ("mq", "mq", if_enabled!("mq", crate::mq::Mq)),
     ("fifo", "fifo", if_enabled!("fifo", crate::fifo::Fifo)),

@@ -42,9 +42,14 @@ pub(crate) fn pair(wire: Wire) -> io::Result<(Ends, Ends)> {
             let ours = Ends { input: replies.try_clone()?, output: requests.try_clone()? };
             Ok((ours, Ends { input: requests, output: replies }))
         }
-        Wire::Exec | Wire::CacheLine | Wire::Posix | Wire::SystemV | Wire::Mmap | Wire::Mq | Wire::Fifo => {
-            Err(io::Error::other(format!("`{}` has no raw ends of its own", wire.word())))
-        }
+        Wire::Exec
+        | Wire::CacheLine
+        | Wire::Posix
+        | Wire::SystemV
+        | Wire::Mmap
+        | Wire::Mq
+        | Wire::Fifo
+        | Wire::Mailbox => Err(io::Error::other(format!("`{}` has no raw ends of its own", wire.word()))),
     }
 }
 

@@ -49,6 +49,7 @@ pub struct Call<T, E = Error> {
     pub(super) core: ClientCore,
     pub(super) method: u16,
     pub(super) deadline: Duration,
+    pub(super) priority: u8,
     decode: fn(Reply<'_>) -> Result<T, E>,
     pub(super) state: State,
     /// What is left of it while the call is polled and looks for its verdict itself.
@@ -82,6 +83,7 @@ pub fn call<T, E, A: Encodings>(
         core: core.clone(),
         method,
         deadline: core.connection.policy().deadline,
+        priority: 0,
         decode,
         state,
         patience: None,
@@ -147,13 +149,14 @@ impl<T, E> Call<T, E> {
         let driver = self.driver();
         let (inherited, cause) = context::inherited(driver);
         let deadline = self.deadline.min(MAX_DEADLINE);
+        let priority = self.priority;
         let exact = deadline < EXACT || inherited.is_some();
         let now = if exact { driver.host().now() } else { driver.host().lately() };
         let own = now + deadline;
         let deadline = inherited.map_or(own, |inherited| inherited.min(own));
         let (object, method) = (self.core.object, self.method);
         let looks = driver.is_polite();
-        let parts = |body| CallParts { object, method, body, now, deadline, cause, looks };
+        let parts = |body| CallParts { object, method, body, now, deadline, cause, looks, priority };
         let mut started = driver.session().start(parts(body), waker.cloned());
         // Credit may have come back that nobody has read, and who fails at once never reads.
         if let Err((error, body)) = &mut started
@@ -178,6 +181,7 @@ impl<T, E> Call<T, E> {
 
     /// What was attempted, in front of why it failed.
     pub(super) fn explain(&self, error: Error) -> Error {
+        let error = self.core.both_sides(self.method, error);
         let url = self.core.connection.url();
         if error.to_string().contains(url) {
             return error.context(self.name());

@@ -8,7 +8,9 @@ use crate::client::{Closing, Member, Pool};
 use crate::codec::Codec;
 use crate::driver::Driver;
 use crate::error::{Error, Fate};
+use crate::fits;
 use crate::service::ServiceDescriptor;
+use crate::shape::Shapes;
 use crate::transport::Peer;
 
 /// What holds for all calls of a handle, unless a call says otherwise.
@@ -99,7 +101,7 @@ impl Connection {
     /// when it is called.
     ///
     /// # Errors
-    /// The connection is gone, or too many services are open on it.
+    /// The connection is gone, or too many services are open on it, or its wire cannot carry a method (`Unsupported`).
     ///
     /// ```
     /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-open")?;
@@ -111,21 +113,27 @@ impl Connection {
     /// # Ok::<(), farcall::Error>(())
     /// ```
     pub fn open<C: Client>(&self) -> Result<C, Error> {
-        let descriptor = C::DESCRIPTOR;
+        let (descriptor, shapes) = (C::DESCRIPTOR, C::__shapes());
         let object = match &self.pool {
             // Opened on each member when it gets its first call.
             Some(_) => 0,
-            None => self.open_object(descriptor)?,
+            None => self.open_object(descriptor, shapes)?,
         };
-        Ok(C::__from_core(ClientCore { connection: self.clone(), object, descriptor }))
+        Ok(C::__from_core(ClientCore { connection: self.clone(), object, descriptor, shapes }))
     }
 
-    pub(super) fn open_object(&self, descriptor: &'static ServiceDescriptor) -> Result<u32, Error> {
+    pub(super) fn open_object(
+        &self,
+        descriptor: &'static ServiceDescriptor,
+        shapes: &'static Shapes,
+    ) -> Result<u32, Error> {
         let session = self.handle.driver.session();
         if let Some(error) = session.ended() {
             return Err(error.with_fate(Fate::NotSent));
         }
-        let methods = descriptor.methods().iter().map(|method| (method.name(), method.fingerprint()));
+        fits::client(descriptor, shapes, &self.handle.driver)?;
+        let methods = descriptor.methods().iter().enumerate();
+        let methods = methods.map(|(at, method)| (method.name(), shapes.fingerprint(at)));
         session.open(descriptor.name(), methods)
     }
 
@@ -227,6 +235,7 @@ pub struct ClientCore {
     pub(super) connection: Connection,
     pub(super) object: u32,
     pub(super) descriptor: &'static ServiceDescriptor,
+    pub(super) shapes: &'static Shapes,
 }
 
 impl fmt::Debug for ClientCore {
@@ -254,6 +263,11 @@ impl fmt::Debug for ClientCore {
 pub trait Client: Clone + Sized {
     /// The service.
     const DESCRIPTOR: &'static ServiceDescriptor;
+
+    #[doc(hidden)]
+    fn __shapes() -> &'static Shapes {
+        Shapes::none()
+    }
 
     #[doc(hidden)]
     fn __from_core(core: ClientCore) -> Self;
@@ -313,6 +327,11 @@ pub trait Attach: Sized {
     /// # Errors
     /// As [`Connection::open`].
     fn attach(connection: Connection) -> Result<Self, Error>;
+
+    #[doc(hidden)]
+    fn __client(&self) -> Option<&ClientCore> {
+        None
+    }
 }
 
 impl Attach for Connection {
@@ -324,5 +343,9 @@ impl Attach for Connection {
 impl<C: Client> Attach for C {
     fn attach(connection: Connection) -> Result<Self, Error> {
         connection.open()
+    }
+
+    fn __client(&self) -> Option<&ClientCore> {
+        Some(self.__core())
     }
 }

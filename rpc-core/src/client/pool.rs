@@ -10,6 +10,7 @@ use crate::client::{Call, ClientCore, Connection, Policy};
 use crate::error::{Code, Error, Fate};
 use crate::service::ServiceDescriptor;
 use crate::session::Settled;
+use crate::shape::Shapes;
 use crate::time::Time;
 
 /// How often a call is sent again whose method is idempotent.
@@ -91,12 +92,12 @@ impl Member {
         self.connection.handle().driver.peer_exited();
     }
 
-    fn object(&self, descriptor: &'static ServiceDescriptor) -> Result<u32, Error> {
+    fn object(&self, descriptor: &'static ServiceDescriptor, shapes: &'static Shapes) -> Result<u32, Error> {
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, object)) = objects.iter().find(|(known, _)| std::ptr::eq(*known, descriptor)) {
             return Ok(*object);
         }
-        let object = self.connection.open_object(descriptor)?;
+        let object = self.connection.open_object(descriptor, shapes)?;
         objects.push((descriptor, object));
         Ok(object)
     }
@@ -171,8 +172,10 @@ impl<T, E> Call<T, E> {
     /// From now on this is a call on the member's connection.
     fn join(&mut self, member: &Member, policy: Policy) -> Result<(), Error> {
         let descriptor = self.core.descriptor;
-        let object = member.object(descriptor).map_err(|error| error.with_fate(Fate::NotSent))?;
-        self.core = ClientCore { connection: member.connection.with_policy(policy), object, descriptor };
+        let shapes = self.core.shapes;
+        let object = member.object(descriptor, shapes).map_err(|error| error.with_fate(Fate::NotSent))?;
+        self.core =
+            ClientCore { connection: member.connection.with_policy(policy), object, descriptor, shapes };
         Ok(())
     }
 

@@ -16,6 +16,14 @@ impl<T> PlainSeed<T> {
     }
 }
 
+impl<T> Clone for PlainSeed<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for PlainSeed<T> {}
+
 impl<T> Default for PlainSeed<T> {
     fn default() -> Self {
         PlainSeed::new()

@@ -38,6 +38,8 @@ pub struct NewCall {
     pub deadline: Time,
     /// The peer's call during whose handling this one is made.
     pub cause: Option<u64>,
+    /// Of 0 to 31: what waits in a queue is taken in this order, the highest first.
+    pub priority: u8,
 }
 
 impl NewCall {
@@ -66,6 +68,7 @@ enum Phase {
         object: u32,
         method: u16,
         cause: Option<u64>,
+        priority: u8,
         body: Vec<u8>,
         at: Time,
         until: Time,
@@ -73,9 +76,7 @@ enum Phase {
     /// Its fragments are being handed out by `cutting`.
     Sending,
     /// Its last frame was the n-th handed out on this link.
-    Sent {
-        frame: u64,
-    },
+    Sent { frame: u64 },
     /// Given up while queued; the queue still names it.
     Removed,
 }
@@ -158,8 +159,8 @@ impl CallsOut {
 
     pub(super) fn add(&mut self, call: NewCall) -> OutKey {
         let latest = call.latest();
-        let NewCall { token, object, method, body, at, deadline: until, cause } = call;
-        let phase = Phase::Queued { object, method, cause, body, at, until };
+        let NewCall { token, object, method, body, at, deadline: until, cause, priority } = call;
+        let phase = Phase::Queued { object, method, cause, priority, body, at, until };
         let key = self.calls.insert(CallOut { id: 0, token: Some(token), detached: false, latest, phase });
         let key = u32::try_from(key).expect("calls are bounded far below 2^32");
         self.queue.push_back(key);
@@ -180,7 +181,7 @@ impl CallsOut {
             let key = self.queue.pop_front()?;
             let call = &mut self.calls[key as usize];
             match std::mem::replace(&mut call.phase, Phase::Sent { frame }) {
-                Phase::Queued { object, method, cause, body, at, until } => {
+                Phase::Queued { object, method, cause, priority, body, at, until } => {
                     self.queued -= 1;
                     if call.token.is_none() {
                         self.detached -= weight(&body);
@@ -189,8 +190,9 @@ impl CallsOut {
                     self.sequence += 1;
                     call.id = (self.sequence << PLACE_BITS) | place as u64;
                     let head = Head { method, object, ..Head::new(Kind::Call, call.id) };
-                    let options =
-                        Options { deadline: Some(until.since(now.max(at))), cause, ..Options::default() };
+                    let deadline = Some(until.since(now.max(at)));
+                    let detached = call.token.is_none();
+                    let options = Options { deadline, cause, priority, detached, refused: None };
                     if body.len() <= MAX_FRAGMENT {
                         return Some(Outgoing { head: head.encode(options), body: Body::Whole(body) });
                     }

@@ -77,6 +77,8 @@ pub enum Event<'a> {
         /// Name and methods.
         open: Open,
     },
+    /// The peer has answered an opening: [`Machine::opened`](super::Machine::opened) says how.
+    Opened,
     /// The peer takes no new calls.
     Draining,
     /// The peer has closed, for this reason.

@@ -71,6 +71,8 @@ pub struct Machine {
     pub(super) calls_lane: Lane,
     pub(super) replies_lane: Lane,
     pub(super) openings: Vec<Opening>,
+    /// When the peer must have answered them all.
+    pub(super) answers_by: Option<Time>,
     pub(super) opened_by_peer: u32,
     pub(super) liveness: Liveness,
     pub(super) events: VecDeque<Event<'static>>,
@@ -81,6 +83,8 @@ pub struct Machine {
     pub(super) closing: bool,
     /// Nothing is due before this; recomputed when it has come.
     pub(super) due: Time,
+    /// What arrives is this side's own link's word: it knows what was sent.
+    pub(super) first_hand: bool,
     handed_out: u64,
     /// The last frame handed out was no call's.
     calls_next: bool,
@@ -99,6 +103,7 @@ impl Machine {
             calls_lane: Lane::default(),
             replies_lane: Lane::default(),
             openings: Vec::new(),
+            answers_by: None,
             opened_by_peer: 0,
             liveness,
             events: VecDeque::new(),
@@ -107,6 +112,7 @@ impl Machine {
             draining: false,
             closing: false,
             due: now + HANDSHAKE,
+            first_hand: false,
             handed_out: 0,
             calls_next: false,
         };
@@ -125,6 +131,12 @@ impl Machine {
             codec: self.config.codec.clone(),
         };
         self.outbox.push_control(Head::new(Kind::Hello, 0), hello.encode());
+    }
+
+    /// The frames that come are made by this side's own link, which speaks for whoever takes the calls: when it says that a
+    /// call was not sent, it was not.
+    pub fn believe_link(&mut self) {
+        self.first_hand = true;
     }
 
     /// The codec that both sides use; the connecting side's choice.
@@ -215,7 +227,7 @@ impl Machine {
         if self.config.when_full == WhenFull::Fail && self.outstanding() >= peer.window as usize {
             return refuse(Code::Overloaded, self.in_flight_text());
         }
-        let opened = self.openings.get(call.object.checked_sub(1)? as usize)?.opened.as_ref()?;
+        let opened = self.opened(call.object)?;
         if !opened.known {
             return refuse(Code::UnknownService, opened.text.clone());
         }

@@ -1,6 +1,6 @@
 //! Input: one frame at a time.
 
-use crate::error::{Code, Error, Fate};
+use crate::error::{Code, Error, Fate, Gone};
 use crate::limits::{CLOCK_TICK, MAX_DEADLINE, MAX_OBJECTS};
 use crate::proto::assembly::Gathered;
 use crate::proto::calls_out::Scope;
@@ -29,7 +29,11 @@ impl Machine {
         match head.kind {
             Kind::Call => self.handle_call(head, options, payload, now),
             Kind::Reply => self.handle_reply(head, payload),
-            Kind::Error => self.handle_verdict(head.call, Verdict::Error(decode_error(payload)?)),
+            Kind::Error => {
+                let error = decode_error(payload)?;
+                let error = if self.first_hand { known_first_hand(error, payload) } else { error };
+                self.handle_verdict(head.call, Verdict::Error(error))
+            }
             Kind::Cancelled => self.handle_verdict(head.call, Verdict::Cancelled(decode_cancelled(payload)?)),
             Kind::Cancel => self.handle_cancel(head.call),
             Kind::Hello => self.handle_hello(&Hello::decode(payload)?),
@@ -100,7 +104,8 @@ impl Machine {
             Some(opening) if opening.opened.is_none() => opening.opened = Some(opened),
             _ => return Err("an answer to no opening".into()),
         }
-        Ok(None)
+        self.note_answer();
+        Ok(Some(Event::Opened))
     }
 
     fn handle_call<'a>(
@@ -277,6 +282,16 @@ impl Machine {
     fn handle_close(&mut self, last: u64, error: Error) -> Option<Event<'static>> {
         self.peer_last = self.peer_last.min(last);
         Some(Event::Closed(error))
+    }
+}
+
+/// What this side's own link says of a call that it has not sent, or that was taken by somebody who is dead.
+fn known_first_hand(error: Error, payload: &[u8]) -> Error {
+    let was_not_sent = payload.get(2) == Some(&0);
+    let error = if was_not_sent { error.with_fate(Fate::NotSent) } else { error };
+    match error.code() {
+        Code::PeerGone(_) => Error::new(Code::PeerGone(Gone::Exited), error.fate(), error.to_string()),
+        _ => error,
     }
 }
 

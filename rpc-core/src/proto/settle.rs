@@ -20,8 +20,12 @@ impl Machine {
 
     /// Finds out what is due next.
     pub(super) fn plan(&mut self) {
-        let bounds =
-            [self.calls_out.earliest(), self.calls_in.earliest(), self.liveness.next(self.circumstances())];
+        let bounds = [
+            self.calls_out.earliest(),
+            self.calls_in.earliest(),
+            self.liveness.next(self.circumstances()),
+            self.answers_by,
+        ];
         self.due = bounds.into_iter().flatten().min().unwrap_or(Time::NEVER);
     }
 
@@ -33,6 +37,7 @@ impl Machine {
         if self.calls_in.earliest().is_some_and(|earliest| earliest <= now) {
             self.expire_requests(now);
         }
+        self.miss_answers(now);
         match self.liveness.due(now, self.circumstances()) {
             Some(Due::Ping) => self.outbox.push_control(Head::new(Kind::Ping, now.as_nanos()), Vec::new()),
             Some(Due::Dead(error)) => self.events.push_back(Event::Closed(error)),

@@ -13,6 +13,7 @@ fn call(token: u32) -> NewCall {
         at: Time::default(),
         deadline: Time::NEVER,
         cause: None,
+        priority: 0,
     }
 }
 

@@ -11,11 +11,11 @@ use crate::limits::{HANDLER_HOLD, MAX_SERVER_CALLS};
 use crate::server::Service;
 use crate::server::load::Load;
 use crate::server::request::{Body, Request};
-use crate::server::routes::{Route, Routes};
+use crate::server::routes::{Entry, Route, Routes, entry};
 use crate::server::run::Run;
 use crate::session::Outcome;
 use crate::time::Time;
-use crate::wire::{Answer, Open, Opened};
+use crate::wire::{Open, Opened};
 
 /// Serves the requests of one connection.
 pub struct Router {
@@ -34,32 +34,30 @@ impl fmt::Debug for Router {
 
 impl Router {
     /// A router over these services. `budget`: what decoding one message may allocate, in bytes.
+    ///
+    /// Traces the shapes of what was never served before in this process.
     pub fn new(services: Arc<[Arc<dyn Service>]>, load: Load, budget: Option<usize>) -> Self {
+        // Not when a service is opened, which is within a turn: the user's code runs.
+        for service in services.iter() {
+            service.__shapes();
+        }
         Router { services, load, budget, codec: OnceLock::new(), routes: Routes::default() }
     }
 
     fn opened(&self, object: u32, open: Open) -> Opened {
         let service = self.services.iter().find(|service| service.descriptor().name() == open.service);
-        let number = |name: &str| {
-            let methods = service?.descriptor().methods();
-            let at = methods.iter().position(|method| method.name() == name)?;
-            u16::try_from(at).ok()
-        };
-        let methods: Vec<_> = open.methods.into_iter().map(|row| number(&row.name).ok_or(row.name)).collect();
-        let answers = methods
-            .iter()
-            .map(|known| if known.is_ok() { Answer::Served } else { Answer::Unknown })
-            .collect();
-        let route = Route { service: service.cloned(), name: open.service, methods };
-        let missing = route.methods.iter().find_map(|known| known.as_ref().err());
-        let text = match (&route.service, missing) {
-            (None, _) => self.unknown_service(&route.name).to_string(),
-            (Some(service), Some(name)) => unknown_method(&**service, name).to_string(),
-            _ => String::new(),
-        };
-        let known = route.service.is_some();
-        self.routes.put(object, route);
-        Opened { known, answers, text }
+        let methods: Vec<_> = open.methods.into_iter().map(|row| entry(service, row)).collect();
+        let answers = methods.iter().map(Entry::answer).collect();
+        let shapes = methods.iter().filter_map(|entry| entry.shape(service)).collect();
+        let missing = methods.iter().find_map(|entry| match (service, entry) {
+            (Some(service), Entry::Unknown(name)) => Some(unknown_method(&**service, name).to_string()),
+            _ => None,
+        });
+        let known = service.is_some();
+        let text =
+            if known { missing.unwrap_or_default() } else { self.unknown_service(&open.service).to_string() };
+        self.routes.put(object, Route { service: service.cloned(), name: open.service, methods });
+        Opened { known, answers, text, shapes }
     }
 
     fn unknown_service(&self, name: &str) -> Error {
@@ -77,8 +75,12 @@ impl Router {
         };
         let Some(service) = &route.service else { return Err(self.unknown_service(&route.name)) };
         match route.methods.get(usize::from(method)) {
-            Some(Ok(number)) => Ok((&**service, *number)),
-            Some(Err(name)) => Err(unknown_method(&**service, name)),
+            Some(Entry::Served(number)) => Ok((&**service, *number)),
+            Some(Entry::Unknown(name)) => Err(unknown_method(&**service, name)),
+            Some(Entry::Differs(_)) => {
+                let text = "the caller's arguments or results have another shape";
+                Err(Error::new(Code::SchemaMismatch, Fate::NotExecuted, text))
+            }
             None => Err(unknown_method(&**service, &format!("number {method}"))),
         }
     }

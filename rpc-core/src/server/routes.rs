@@ -2,14 +2,61 @@
 
 use std::sync::{Arc, OnceLock};
 
+use crate::limits::MAX_ERROR_TEXT;
 use crate::server::Service;
+use crate::wire::{Answer, MethodRow};
 
 /// A service as the peer has opened it.
 pub(super) struct Route {
     pub(super) service: Option<Arc<dyn Service>>,
     pub(super) name: String,
-    /// From the peer's method numbers to ours; `Err` with the name of one that is not served.
-    pub(super) methods: Vec<Result<u16, String>>,
+    /// By the peer's method numbers.
+    pub(super) methods: Vec<Entry>,
+}
+
+/// What a method of the peer's table is here.
+pub(super) enum Entry {
+    /// The method of this number.
+    Served(u16),
+    /// Nothing: there is no method of this name.
+    Unknown(String),
+    /// The method of this number, whose shape is another.
+    Differs(u16),
+}
+
+impl Entry {
+    pub(super) fn answer(&self) -> Answer {
+        match self {
+            Entry::Served(_) => Answer::Served,
+            Entry::Unknown(_) => Answer::Unknown,
+            Entry::Differs(_) => Answer::Differs,
+        }
+    }
+
+    /// What the peer is told of a shape that differs from its own.
+    pub(super) fn shape(&self, service: Option<&Arc<dyn Service>>) -> Option<String> {
+        match (self, service) {
+            (Entry::Differs(number), Some(service)) => {
+                Some(service.__shapes().text(usize::from(*number), MAX_ERROR_TEXT))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What a row of the peer's table is at this service. A shape that one of the two sides does not give fits every other.
+pub(super) fn entry(service: Option<&Arc<dyn Service>>, row: MethodRow) -> Entry {
+    let found = service.and_then(|service| {
+        let at = service.descriptor().methods().iter().position(|method| method.name() == row.name)?;
+        Some((u16::try_from(at).ok()?, service.__shapes().fingerprint(at)))
+    });
+    match found {
+        None => Entry::Unknown(row.name),
+        Some((number, here)) if here == row.fingerprint || here == 0 || row.fingerprint == 0 => {
+            Entry::Served(number)
+        }
+        Some((number, _)) => Entry::Differs(number),
+    }
 }
 
 /// Shelves of 4, 8, 16 … places, so that what was put there never moves; room for `limits::MAX_OBJECTS`.

@@ -62,6 +62,7 @@ impl Inner {
                 chores.rare().ready = true;
                 chores.wake_all(&mut self.watchers);
             }
+            Event::Opened => chores.wake_all(&mut self.watchers),
             Event::Draining => {}
             Event::Closed(error) => {
                 chores.rare().end.get_or_insert(error);

@@ -93,6 +93,8 @@ pub struct CallParts {
     pub deadline: Time,
     /// The peer's call during whose handling this one is made.
     pub cause: Option<u64>,
+    /// Of 0 to 31, the highest first where calls wait in a queue.
+    pub priority: u8,
     /// Its caller looks for the verdict itself if nothing else is outstanding, and need not be woken with it.
     pub looks: bool,
 }
@@ -104,7 +106,7 @@ impl Session {
     /// As [`Machine::call`](crate::proto::Machine::call), or why the session has ended; `NotSent`. The arguments' buffer
     /// comes back with the error.
     pub fn start(&self, parts: CallParts, waker: Option<Waker>) -> Result<Started, (Error, Vec<u8>)> {
-        let CallParts { object, method, body, now, deadline, cause, looks } = parts;
+        let CallParts { object, method, body, now, deadline, cause, looks, priority } = parts;
         let mut waker = waker;
         let mut inner = self.lock();
         if let Some(error) = &inner.ended {
@@ -113,7 +115,8 @@ impl Session {
         let alone = inner.machine.outstanding() == 0;
         let entry = inner.waiters.slots.vacant_key();
         let token = u32::try_from(entry).expect("calls are bounded far below 2^32");
-        match inner.machine.call(NewCall { token, object, method, body, at: now, deadline, cause }) {
+        match inner.machine.call(NewCall { token, object, method, body, at: now, deadline, cause, priority })
+        {
             Ok(key) => {
                 // Dropped when the lock is free, if it is not wanted.
                 let waker = if alone && looks { None } else { waker.take() };

@@ -17,7 +17,7 @@ impl<'a> Cursor<'a> {
         Ok(front)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
         let (front, rest) = self.0.split_first_chunk().ok_or(Malformed("a field is cut off"))?;
         self.0 = rest;
         Ok(*front)

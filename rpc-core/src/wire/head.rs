@@ -59,7 +59,7 @@ impl Kind {
         Kind::Close,
     ];
 
-    fn from_byte(byte: u8) -> Kind {
+    pub(super) fn from_byte(byte: u8) -> Kind {
         match byte {
             128.. => Kind::Skippable(byte),
             _ => {
@@ -69,7 +69,7 @@ impl Kind {
         }
     }
 
-    fn to_byte(self) -> u8 {
+    pub(super) fn to_byte(self) -> u8 {
         match self {
             Kind::Hello => 1,
             Kind::Open => 2,
@@ -146,6 +146,10 @@ pub struct Options {
     pub deadline: Option<Duration>,
     /// The call, in the numbering of the *receiving* side, during whose handling this call is made.
     pub cause: Option<u64>,
+    /// What the caller wants taken first, where calls wait in a queue; 0: nothing special.
+    pub priority: u8,
+    /// Of a call: its caller has left it to itself and waits for no verdict.
+    pub detached: bool,
     /// A field that must be understood and is not.
     pub refused: Option<u8>,
 }
@@ -153,13 +157,15 @@ pub struct Options {
 /// Tags of optional fields; from 128 on, a receiver that does not know a tag must refuse the frame.
 const DEADLINE: u8 = 1;
 const CAUSE: u8 = 2;
+const PRIORITY: u8 = 5;
+const DETACHED: u8 = 6;
 const MUST_KNOW: u8 = 0x80;
 
 /// Fixed bytes of a header.
 const FIXED: usize = 16;
 
 /// The longest header that this version writes.
-const LONGEST: usize = FIXED + 2 + 2 * 10;
+const LONGEST: usize = FIXED + 2 + 4 * 10;
 
 /// A header as bytes, held in place.
 #[derive(Clone, Copy, Debug)]
@@ -191,10 +197,12 @@ impl Head {
     }
 
     /// The header's bytes; the `OPTIONS` flag is set as `options` demand.
-    #[expect(clippy::arithmetic_side_effects, reason = "there are two optional fields at most")]
+    #[expect(clippy::arithmetic_side_effects, reason = "there are four optional fields at most")]
     pub fn encode(self, options: Options) -> HeadBytes {
         let mut out = HeadBytes { bytes: [0; LONGEST], size: 0 };
-        let fields = u16::from(options.deadline.is_some()) + u16::from(options.cause.is_some());
+        let given =
+            [options.deadline.is_some(), options.cause.is_some(), options.priority != 0, options.detached];
+        let fields: u16 = given.into_iter().map(u16::from).sum();
         let plain = Flags(self.flags.0 & !Flags::OPTIONS.0);
         let flags = if fields == 0 { plain } else { plain.with(Flags::OPTIONS) };
         out.bytes[0] = self.kind.to_byte();
@@ -212,6 +220,12 @@ impl Head {
         }
         if let Some(cause) = options.cause {
             out.put(CAUSE, cause);
+        }
+        if options.priority != 0 {
+            out.put(PRIORITY, options.priority.into());
+        }
+        if options.detached {
+            out.put(DETACHED, 1);
         }
         out
     }
@@ -261,6 +275,8 @@ fn parse_options(fields: &[u8]) -> Result<Options, Malformed> {
         match tag {
             DEADLINE => options.deadline = Some(Duration::from_nanos(value.u64()?)),
             CAUSE => options.cause = Some(value.u64()?),
+            PRIORITY => options.priority = u8::try_from(value.u64()?).unwrap_or(u8::MAX),
+            DETACHED => options.detached = value.u64()? != 0,
             tag => {
                 value.0 = &[];
                 options.refused = options.refused.or((tag & MUST_KNOW != 0).then_some(tag));
@@ -280,7 +296,13 @@ mod tests {
     #[test]
     fn a_header_survives_the_wire_with_every_option() {
         let head = Head { kind: Kind::Call, flags: Flags::MORE, method: 7, object: 9, call: 1 << 40 };
-        let options = Options { deadline: Some(Duration::from_millis(250)), cause: Some(3), refused: None };
+        let options = Options {
+            deadline: Some(Duration::from_millis(250)),
+            cause: Some(3),
+            priority: 31,
+            detached: true,
+            refused: None,
+        };
         let bytes = head.encode(options);
         let parsed = parse(bytes.as_slice()).unwrap();
         assert_eq!(parsed.options, options);
@@ -305,7 +327,7 @@ mod tests {
 
     #[test]
     fn every_truncation_is_an_error_or_a_shorter_payload() {
-        let options = Options { deadline: Some(Duration::MAX), cause: Some(1), refused: None };
+        let options = Options { deadline: Some(Duration::MAX), cause: Some(1), ..Options::default() };
         let bytes = Head::new(Kind::Call, 1).encode(options);
         for cut in 0..bytes.as_slice().len() {
             assert!(parse(&bytes.as_slice()[..cut]).is_err(), "cut at {cut}");

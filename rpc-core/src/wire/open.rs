@@ -1,7 +1,7 @@
 //! Opening a service by name, and the answer for each of its methods.
 
 use super::cursor::{Cursor, Malformed, put_name, put_text};
-use crate::limits::MAX_METHODS;
+use crate::limits::{MAX_FRAGMENT, MAX_METHODS};
 
 /// One method as the caller knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +73,8 @@ pub struct Opened {
     pub answers: Vec<Answer>,
     /// A sentence for people where something is refused.
     pub text: String,
+    /// How this side writes the shapes of the methods that differ, in their order. What is too large is cut, or empty.
+    pub shapes: Vec<String>,
 }
 
 impl Opened {
@@ -86,6 +88,14 @@ impl Opened {
             Answer::Differs => 2,
         }));
         put_text(&mut out, &self.text);
+        let mut differing = self.answers.iter().filter(|answer| **answer == Answer::Differs).count();
+        for shape in &self.shapes {
+            differing = differing.saturating_sub(1);
+            // Room for two bytes of length of each that follows.
+            let taken = out.len().saturating_add(differing.saturating_add(1).saturating_mul(2));
+            let room = MAX_FRAGMENT.saturating_sub(taken);
+            put_text(&mut out, &shape[..shape.floor_char_boundary(room)]);
+        }
         out
     }
 
@@ -97,7 +107,7 @@ impl Opened {
         let mut cursor = Cursor(payload);
         let known = cursor.u8()? == 0;
         let count = cursor.u16()?;
-        let answers = cursor
+        let answers: Vec<_> = cursor
             .bytes(count.into())?
             .iter()
             .map(|byte| match byte {
@@ -106,7 +116,18 @@ impl Opened {
                 _ => Answer::Differs,
             })
             .collect();
-        Ok(Opened { known, answers, text: cursor.text()? })
+        let text = cursor.text()?;
+        let differing = answers.iter().filter(|answer| **answer == Answer::Differs);
+        let shapes = differing.map(|_| cursor.text()).collect::<Result<_, _>>()?;
+        Ok(Opened { known, answers, text, shapes })
+    }
+
+    /// How the peer writes the shape of a method, if it differs.
+    pub fn shape(&self, method: usize) -> Option<&str> {
+        let (before, at) = self.answers.split_at_checked(method)?;
+        at.first().filter(|answer| **answer == Answer::Differs)?;
+        let place = before.iter().filter(|answer| **answer == Answer::Differs).count();
+        self.shapes.get(place).map(String::as_str)
     }
 }
 
@@ -122,9 +143,26 @@ mod tests {
         let opened = Opened {
             known: true,
             answers: vec![Answer::Served, Answer::Differs, Answer::Unknown],
-            text: "ttl is u32 here".into(),
+            text: "no".into(),
+            shapes: vec!["(u32)->()".into()],
         };
+        assert_eq!((opened.shape(1), opened.shape(0), opened.shape(9)), (Some("(u32)->()"), None, None));
         assert_eq!(Opened::decode(&opened.encode()), Ok(opened));
+    }
+
+    #[test]
+    fn the_answer_fits_in_a_frame_however_many_methods_differ() {
+        let count = MAX_METHODS;
+        let opened = Opened {
+            known: true,
+            answers: vec![Answer::Differs; count],
+            text: "é".repeat(10_000),
+            shapes: vec!["ü".repeat(10_000); count],
+        };
+        let bytes = opened.encode();
+        assert!(bytes.len() <= MAX_FRAGMENT, "{}", bytes.len());
+        let read = Opened::decode(&bytes).unwrap();
+        assert!(read.shape(0).unwrap().len() == 4_096 && read.shape(count - 1) == Some(""));
     }
 
     #[test]

@@ -98,7 +98,8 @@ impl Lone {
         let mut lone = Lone::of(config);
         lone.hears(&plain(Kind::Hello, 0, &hello(window).encode()));
         lone.machine.open("Sim", [("call", 0)].into_iter()).unwrap();
-        let opened = Opened { known: true, answers: vec![Answer::Served], text: String::new() };
+        let opened =
+            Opened { known: true, answers: vec![Answer::Served], text: String::new(), shapes: vec![] };
         let head = Head { object: 1, ..Head::new(Kind::Opened, 0) };
         lone.hears(&frame(head, Options::default(), &opened.encode()));
         lone.says();
@@ -171,7 +172,8 @@ impl Lone {
     }
 
     pub(crate) fn try_call(&mut self, token: u32, body: Vec<u8>, deadline: Time) -> Result<OutKey, Error> {
-        let call = NewCall { token, object: 1, method: 0, body, at: self.now, deadline, cause: None };
+        let call =
+            NewCall { token, object: 1, method: 0, body, at: self.now, deadline, cause: None, priority: 0 };
         self.machine.call(call).map_err(|(error, _)| error)
     }
 
@@ -206,6 +208,6 @@ fn told(event: Event<'_>) -> Told {
         Event::Verdict { token, verdict: Verdict::Cancelled(fate) } => Told::Cancelled(token, fate),
         Event::Stop(key) => Told::Stop(key),
         Event::Closed(error) => Told::Closed(error),
-        Event::Ready | Event::Open { .. } | Event::Draining => Told::Other,
+        Event::Ready | Event::Open { .. } | Event::Opened | Event::Draining => Told::Other,
     }
 }

@@ -169,3 +169,20 @@ fn pings_go_only_where_they_are_needed_and_their_silence_is_the_end() {
     assert_eq!(lone.says_kinds(), [Kind::Ping]);
     assert_eq!(closed_by(&lone.passes(PING_TIMEOUT)), Code::PeerGone(Gone::PingTimeout));
 }
+
+#[test]
+fn an_opening_without_an_answer_ends_a_connection_that_expects_one() {
+    let mut lone = Lone::calling();
+    lone.machine.open("Other", [("call", 1)].into_iter()).unwrap();
+    lone.machine.expect_answers(lone.now + HANDSHAKE);
+    lone.says();
+    assert_eq!(lone.passes(HANDSHAKE - MOMENT), []);
+    assert_eq!(closed_by(&lone.passes(MOMENT)), Code::Unavailable);
+}
+
+#[test]
+fn an_opening_with_an_answer_expects_no_more() {
+    let mut lone = Lone::calling();
+    lone.machine.expect_answers(lone.now + HANDSHAKE);
+    assert_eq!(lone.passes(2 * HANDSHAKE), []);
+}

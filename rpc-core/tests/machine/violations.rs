@@ -181,7 +181,9 @@ fn services_are_opened_one_by_one_and_called_when_open() {
 
 #[test]
 fn an_answer_to_no_opening_is_refused() {
-    let opened = farcall_core::wire::Opened { known: true, answers: vec![], text: String::new() }.encode();
+    let opened =
+        farcall_core::wire::Opened { known: true, answers: vec![], text: String::new(), shapes: vec![] }
+            .encode();
     for object in [0, 1, 2, u32::MAX] {
         let head = Head { object, ..Head::new(Kind::Opened, 0) };
         let said = Lone::calling().refuses(&frame(head, Options::default(), &opened));

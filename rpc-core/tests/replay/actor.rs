@@ -118,7 +118,16 @@ impl Actor {
     fn call(&mut self, method: u16, size: usize, cause: Option<u64>) {
         let token = u32::try_from(self.calls.len()).expect("few calls");
         let deadline = self.now + Duration::from_secs(60);
-        let call = NewCall { token, object: 1, method, body: vec![7; size], at: self.now, deadline, cause };
+        let call = NewCall {
+            token,
+            object: 1,
+            method,
+            body: vec![7; size],
+            at: self.now,
+            deadline,
+            cause,
+            priority: 0,
+        };
         if let Ok(key) = self.machine.call(call) {
             self.calls.push(key);
             self.open.push(true);
@@ -214,13 +223,13 @@ fn note(
         }
         Event::Open { object, open } => {
             let answers = open.methods.iter().map(|_| Answer::Served).collect();
-            machine.answer_open(object, &Opened { known: true, answers, text: open.service });
+            machine.answer_open(object, &Opened { known: true, answers, text: open.service, shapes: vec![] });
         }
         Event::Request { key, method, .. } => {
             ending.requests += 1;
             return Some((key, method));
         }
-        Event::Ready | Event::Stop(_) | Event::Draining | Event::Closed(_) => {}
+        Event::Ready | Event::Opened | Event::Stop(_) | Event::Draining | Event::Closed(_) => {}
     }
     None
 }

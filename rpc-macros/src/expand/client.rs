@@ -2,8 +2,9 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
+use syn::ext::IdentExt;
 
-use super::{proofs, values};
+use super::{proofs, server, values};
 use crate::model::{Method, Outcome, Service};
 
 pub(super) fn structure(service: &Service) -> TokenStream {
@@ -32,6 +33,10 @@ pub(super) fn implementation(service: &Service) -> TokenStream {
     let client = service.client();
     let name = client.to_string();
     let stubs = service.methods().map(|method| stub(service, method));
+    let shapes = shapes(service);
+    let bounds = proofs::all_bounds(service);
+    let bounds = (!bounds.is_empty()).then(|| quote!(where #(#bounds,)*));
+    let allow = server::allowed(service);
     quote! {
         impl #client { #(#stubs)* }
 
@@ -41,8 +46,11 @@ pub(super) fn implementation(service: &Service) -> TokenStream {
             }
         }
 
-        impl #krate::Client for #client {
+        #allow
+        impl #krate::Client for #client #bounds {
             const DESCRIPTOR: &'static #krate::__private::ServiceDescriptor = &__SERVICE;
+
+            #shapes
 
             fn __from_core(core: #krate::__private::ClientCore) -> Self {
                 Self(core)
@@ -51,6 +59,37 @@ pub(super) fn implementation(service: &Service) -> TokenStream {
             fn __core(&self) -> &#krate::__private::ClientCore {
                 &self.0
             }
+        }
+    }
+}
+
+/// The types of all methods, for whoever wants to know their shapes.
+fn shapes(service: &Service) -> TokenStream {
+    let krate = &service.krate;
+    let methods = service.methods().map(|method| {
+        let cfg = &method.attributes.cfg;
+        let seed_traits = values::seed_traits(service);
+        let arguments = method.arguments.iter().map(|argument| {
+            let name = argument.name.unraw().to_string();
+            let seed = values::argument_seed(service, argument);
+            quote!(.argument(#name, #seed))
+        });
+        let outcome = match &method.outcome {
+            Outcome::Value(ty) => {
+                let seed = values::seed_of(service, ty);
+                quote!(.value(#seed))
+            }
+            Outcome::Result(ty) => {
+                let (ok, err) = values::result_seeds(service, ty);
+                quote!(.result(#ok, #err))
+            }
+        };
+        quote!(#(#cfg)* |method| { #seed_traits method #(#arguments)* #outcome })
+    });
+    quote! {
+        fn __shapes() -> &'static #krate::__private::Shapes {
+            static SHAPES: ::std::sync::OnceLock<#krate::__private::Shapes> = ::std::sync::OnceLock::new();
+            #krate::__private::Shapes::once(&SHAPES, &[#(#methods,)*])
         }
     }
 }
@@ -102,7 +141,7 @@ fn outcome(service: &Service, outcome: &Outcome) -> (TokenStream, TokenStream) {
         Outcome::Result(ty) => {
             let ok = quote!(<#ty as #krate::__private::ResultParts>::Ok);
             let err = quote!(<#ty as #krate::__private::ResultParts>::Err);
-            let (ok_seed, err_seed) = (values::seed_of(service, &ok), values::seed_of(service, &err));
+            let (ok_seed, err_seed) = values::result_seeds(service, ty);
             (quote!(#krate::Call<#ok, #krate::CallError<#err>>), quote!(reply.result(#ok_seed, #err_seed)))
         }
     }

@@ -2,7 +2,6 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
-use syn::Attribute;
 
 use super::{proofs, values};
 use crate::model::{Kind, Method, Outcome, Passing, Service};
@@ -67,14 +66,17 @@ fn dispatch(service: &Service) -> TokenStream {
     let bounds = proofs::all_bounds(service);
     let bounds = (!bounds.is_empty()).then(|| quote!(where #(#bounds,)*));
     let arms = service.methods().map(|method| arm(service, method));
-    let deprecated: Vec<&Attribute> =
-        service.methods().flat_map(|method| &method.attributes.deprecated).take(1).collect();
-    let allow = (!deprecated.is_empty()).then(|| quote!(#[allow(deprecated)]));
+    let client = service.client();
+    let allow = allowed(service);
     quote! {
         #allow
         impl<__S: #trait_> #krate::Service for #server<__S> #bounds {
             fn descriptor(&self) -> &'static #krate::__private::ServiceDescriptor {
                 &__SERVICE
+            }
+
+            fn __shapes(&self) -> &'static #krate::__private::Shapes {
+                <#client as #krate::Client>::__shapes()
             }
 
             fn dispatch(&self, request: #krate::__private::Request<'_>) {
@@ -85,6 +87,12 @@ fn dispatch(service: &Service) -> TokenStream {
             }
         }
     }
+}
+
+/// Code that names what all methods name is as free as they are.
+pub(super) fn allowed(service: &Service) -> Option<TokenStream> {
+    let is_deprecated = service.methods().any(|method| !method.attributes.deprecated.is_empty());
+    is_deprecated.then(|| quote!(#[allow(deprecated)]))
 }
 
 fn arm(service: &Service, method: &Method) -> TokenStream {

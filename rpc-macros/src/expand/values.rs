@@ -2,6 +2,7 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
+use syn::Type;
 
 use crate::model::{Argument, Passing, Service};
 
@@ -37,6 +38,13 @@ pub(super) fn encoded_argument(service: &Service, argument: &Argument) -> TokenS
 pub(super) fn seed_of(service: &Service, ty: &impl ToTokens) -> TokenStream {
     let krate = &service.krate;
     quote!((&&#krate::__private::Tag::<#ty>::new()).seed())
+}
+
+/// What decodes the two sides of a `Result` of type `ty`.
+pub(super) fn result_seeds(service: &Service, ty: &Type) -> (TokenStream, TokenStream) {
+    let krate = &service.krate;
+    let part = |part: TokenStream| seed_of(service, &quote!(<#ty as #krate::__private::ResultParts>::#part));
+    (part(quote!(Ok)), part(quote!(Err)))
 }
 
 /// What decodes an argument.

@@ -14,9 +14,11 @@ use farcall_core::proto::WhenFull;
 use farcall_core::{Code, Error, Fate, Service, Trust};
 
 use super::address::{Address, addresses, find};
+use super::check::{Agreement, Check};
 use super::dial::Dial;
 use super::options::Options;
 use super::pool::{self, Choice, Gathering};
+use crate::Url;
 
 /// Connects to `url`. `C` is a generated client, or [`Connection`] to open several services on one connection.
 ///
@@ -146,6 +148,29 @@ impl<C> Connect<C> {
         self
     }
 
+    /// Compares every method with the peer's before the client is given away, which takes one more turn of the peer.
+    /// `?check=strict`; by default (`lazy`) a method whose arguments or results have another shape at the peer fails alone,
+    /// when it is called.
+    ///
+    /// ```
+    /// #[farcall::service]
+    /// trait Calculator {
+    ///     async fn add(&self, a: i64, b: i32) -> i64;
+    /// }
+    ///
+    /// # fn main() -> Result<(), farcall::Error> {
+    /// # use farcall::Code;
+    /// # let (server, _calc) = farcall::testkit::calculator::calculator("mem:doc-check-strict")?;
+    /// let error = farcall::connect::<CalculatorClient>(server.url()).check_strict().wait().unwrap_err();
+    /// assert_eq!(error.code(), Code::SchemaMismatch);
+    /// assert!(error.to_string().ends_with("Calculator.add: argument b is i32 here, i64 there"));
+    /// # Ok(()) }
+    /// ```
+    pub fn check_strict(mut self) -> Self {
+        self.options.check = Some(Check::Strict);
+        self
+    }
+
     /// How the connection waits: `?wait=auto|spin|park`, [`Waiting::Auto`] by default.
     pub fn waiting(mut self, waiting: Waiting) -> Self {
         self.options.waiting = Some(waiting);
@@ -227,6 +252,14 @@ impl Attempt {
         }
     }
 
+    /// The URL, if the peer's shapes are to be compared at once. A pool compares when a connection gets its first call.
+    fn strict(&self) -> Option<Url> {
+        match self {
+            Attempt::One(dial) => dial.strict(),
+            Attempt::Pool(..) => None,
+        }
+    }
+
     fn wait(self) -> Result<Connection, Error> {
         match self {
             Attempt::One(dial) => dial.wait(),
@@ -292,8 +325,15 @@ impl<C: Attach> Connect<C> {
         }
         let mut errors = Vec::new();
         for attempt in self.attempts(found)? {
+            let strict = attempt.strict();
             match attempt.wait() {
-                Ok(connection) => return C::attach(connection),
+                Ok(connection) => {
+                    let client = C::attach(connection)?;
+                    if let Some(agreement) = strict.as_ref().and_then(|url| Agreement::wanted(&client, url)) {
+                        agreement.wait()?;
+                    }
+                    return Ok(client);
+                }
                 Err(error) if goes_on(&error) => errors.push(error),
                 Err(error) => return Err(error),
             }
@@ -328,8 +368,17 @@ impl<C: Attach + Send + 'static> IntoFuture for Connect<C> {
             }
             let mut errors = Vec::new();
             for attempt in self.attempts(found)? {
+                let strict = attempt.strict();
                 match attempt.connect().await {
-                    Ok(connection) => return C::attach(connection),
+                    Ok(connection) => {
+                        let client = C::attach(connection)?;
+                        if let Some(agreement) =
+                            strict.as_ref().and_then(|url| Agreement::wanted(&client, url))
+                        {
+                            agreement.reached().await?;
+                        }
+                        return Ok(client);
+                    }
                     Err(error) if goes_on(&error) => errors.push(error),
                     Err(error) => return Err(error),
                 }

@@ -13,6 +13,7 @@ use farcall_core::transport::Link;
 use farcall_core::{Code, Error, Fate, Gone, Service};
 
 use super::address::Address;
+use super::check::Check;
 use super::options::Options;
 use super::pool::Restart;
 use crate::wait::{self, Home, Local, Workers};
@@ -27,6 +28,7 @@ pub(super) struct Dial {
     offers: Vec<Arc<dyn Service>>,
     copies: Option<u16>,
     restart: Option<Restart>,
+    check: Check,
 }
 
 /// What is settled before the link is made.
@@ -42,13 +44,18 @@ impl Dial {
     /// # Errors
     /// `InvalidConfig` for a wrong option.
     pub(super) fn new(address: Address, code: Options, offers: Vec<Arc<dyn Service>>) -> Result<Self, Error> {
-        let (Options { copies, restart, .. }, _) = address.for_client(code)?;
-        Ok(Dial { address, code, offers, copies, restart })
+        let (Options { copies, restart, check, .. }, _) = address.for_client(code)?;
+        Ok(Dial { address, code, offers, copies, restart, check: check.unwrap_or_default() })
     }
 
     /// Whether its URL asks for a pool.
     pub(super) fn is_pool(&self) -> bool {
         self.copies.is_some() || self.restart.is_some()
+    }
+
+    /// Its URL, if the peer's shapes are to be compared when it is connected.
+    pub(super) fn strict(&self) -> Option<Url> {
+        (self.check == Check::Strict).then(|| self.address.url.clone())
     }
 
     /// What to do when the connection of a pool ends.
@@ -92,13 +99,18 @@ impl Plan {
     }
 
     fn driver(&self, link: Box<dyn Link>, home: Home) -> Arc<Driver> {
-        let needs_ping = link.capabilities().needs_ping;
-        let config = self.options.config(Role::Connecting, self.attended, needs_ping);
+        let capabilities = link.capabilities();
+        let config = self.options.config(Role::Connecting, self.attended, capabilities.needs_ping);
+        let mut machine = Machine::new(config, wait::now());
+        if capabilities.survives_peer {
+            // There is no peer at the other end, but a link that plays its part.
+            machine.believe_link();
+        }
         // A client without services still answers an `Open`, in words.
         let router = Router::new(self.offers.clone().into(), Load::default(), self.options.decode_budget);
         let dispatch = if self.attended { driver::Home::Attendants } else { driver::Home::Anyone };
         Driver::new(Parts {
-            session: Session::new(Machine::new(config, wait::now())),
+            session: Session::new(machine),
             link,
             host: Local::host(home),
             server: Some(Arc::new(router)),
@@ -173,7 +185,7 @@ impl Plan {
 }
 
 /// A failure before the first call, with the URL in front unless the link has put it there.
-fn refused(url: &Url, error: Error) -> Error {
+pub(super) fn refused(url: &Url, error: Error) -> Error {
     let error = error.with_fate(Fate::NotSent);
     if error.to_string().contains(&url.to_string()) { error } else { error.context(url) }
 }

@@ -11,6 +11,7 @@ use farcall_core::limits;
 use farcall_core::proto::{Config, Role, WhenFull};
 use farcall_core::{Error, Trust};
 
+use super::check::Check;
 use super::pool::{self, Restart};
 use crate::Query;
 
@@ -31,6 +32,7 @@ pub(super) struct Options {
     /// Connections to one URL.
     pub(super) copies: Option<u16>,
     pub(super) restart: Option<Restart>,
+    pub(super) check: Option<Check>,
 }
 
 /// What the window may be.
@@ -61,9 +63,11 @@ impl Options {
             })?),
         };
         let full = query.take_choice("full", &[("wait", WhenFull::Wait), ("fail", WhenFull::Fail)])?;
+        query.set_full(full.or(self.full).unwrap_or_default());
         let deadline = query.take_duration("deadline", DEADLINES)?;
         let copies = query.take_number("n", 1..=pool::MOST)?;
         let restart = query.take_choice("restart", &Restart::WORDS)?;
+        let check = query.take_choice("check", &[("lazy", Check::Lazy), ("strict", Check::Strict)])?;
         let shared = self.for_server(query)?;
         Ok(Options {
             deadline: deadline.or(self.deadline),
@@ -71,6 +75,7 @@ impl Options {
             codec: codec.or(self.codec),
             copies: copies.or(self.copies),
             restart: restart.or(self.restart),
+            check: check.or(self.check),
             ..shared
         })
     }

@@ -12,6 +12,7 @@ use farcall_core::{Error, Service, Trust};
 use super::address::addresses;
 #[cfg(feature = "tokio")]
 use super::address::reads_a_file;
+use super::check::servable;
 use super::handle::ServerHandle;
 use super::hosting::Hosting;
 use super::opened::{Door, Opened};
@@ -212,6 +213,7 @@ impl Server {
                 workers = query.take_number("workers", 1..=MAX_WORKERS)?.unwrap_or(workers);
                 let listener = registry::listen(&address.url, &mut query);
                 let listener = listener.map_err(|error| address.explain(error))?;
+                servable(&self.services, &*listener)?;
                 doors.push(Door { listener, options });
             }
         }

@@ -80,6 +80,19 @@ impl Doors {
         Ok(doors)
     }
 
+    /// The directories of this user that are there, and at least one: the first that can be is made.
+    #[cfg(feature = "mailbox")]
+    pub(crate) fn own(&self, url: &Url) -> Result<Vec<PathBuf>, Error> {
+        let mut own = Vec::new();
+        for directory in self.directories() {
+            let is_there = if own.is_empty() { directory.make(url)? } else { directory.is_ours(url)? };
+            if is_there {
+                own.push(directory.path);
+            }
+        }
+        Ok(own)
+    }
+
     fn directories(&self) -> [Directory; 2] {
         let user = geteuid().as_raw();
         [

@@ -40,7 +40,10 @@ impl Bare {
             }
             Event::Open { object, open: Open { methods, .. } } => {
                 let answers = methods.iter().map(|_| Answer::Served).collect();
-                self.machine.answer_open(object, &Opened { known: true, answers, text: String::new() });
+                self.machine.answer_open(
+                    object,
+                    &Opened { known: true, answers, text: String::new(), shapes: Vec::new() },
+                );
             }
             Event::Verdict { token, verdict } => {
                 let tag = self.tags[token as usize];
@@ -58,6 +61,7 @@ impl Bare {
                 self.requests.push_back(Asked { key, body: payload.into_buffer(Vec::with_capacity) });
             }
             Event::Stop(_) | Event::Draining => {}
+            Event::Opened => {}
             Event::Closed(error) => self.closed = Some(error),
         }
     }
@@ -185,7 +189,7 @@ impl End for Bare {
         }
         let Start { tag, body, at, deadline, cause } = start;
         let token = u32::try_from(self.tags.len()).expect("few calls");
-        let call = NewCall { token, object: 1, method: 0, body, at, deadline, cause };
+        let call = NewCall { token, object: 1, method: 0, body, at, deadline, cause, priority: 0 };
         let key = self.machine.call(call).map_err(|(error, _)| error)?;
         self.tags.push(tag);
         self.pending.insert(tag, key);

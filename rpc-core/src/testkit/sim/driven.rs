@@ -79,7 +79,7 @@ struct Everything;
 impl Dispatch for Everything {
     fn open(&self, _: u32, open: Open) -> Opened {
         let answers = open.methods.iter().map(|_| Answer::Served).collect();
-        Opened { known: true, answers, text: String::new() }
+        Opened { known: true, answers, text: String::new(), shapes: Vec::new() }
     }
 
     fn dispatch(&self, _: &Arc<Driver>, _: Request, now: Time) -> Time {
@@ -122,7 +122,8 @@ impl End for Driven {
 
     fn start(&mut self, start: Start) -> Result<(), Error> {
         let Start { tag, body, at, deadline, cause } = start;
-        let parts = CallParts { object: 1, method: 0, body, now: at, deadline, cause, looks: false };
+        let parts =
+            CallParts { object: 1, method: 0, body, now: at, deadline, cause, looks: false, priority: 0 };
         let started = self.session().start(parts, None).map_err(|(error, _body)| error)?;
         self.pending.insert(tag, started.token);
         Ok(())

@@ -38,6 +38,7 @@ impl Options {
             ),
             copies: self.copies,
             restart: self.restart,
+            check: self.check,
             // Said aloud, so that the URL is measured by it as well.
             trust: own.trust.or(defaults.trust).max(Some(cap.trust)),
         })

@@ -1,0 +1,359 @@
+//! The serving side: to its driver it plays a client, whose calls are those of everybody who puts letters.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use farcall_core::limits::{MAX_OBJECTS, MAX_WINDOW};
+use farcall_core::transport::{Capabilities, Link, LinkFault, OutFrame, Peer, Readiness, Received, Sent};
+use farcall_core::wire::mailbox::{Arguments, Id, Letter};
+use farcall_core::wire::{Flags, Head, Hello, Kind, Open, Opened, Options, VERSION, encode_error, parse};
+use farcall_core::{Code, Error, Fate, Time};
+use rustix::event::epoll::EventFlags;
+use rustix::io::Errno;
+use rustix::process::{PidfdFlags, getpid, pidfd_open};
+
+use super::bell::{Bell, since_boot};
+use super::drawer::Drawer;
+use super::laggards::Outbox;
+use super::post::Sender;
+use super::{exhausted, random_id};
+use crate::queue::Queue;
+use crate::sys::forked::Origin;
+use crate::url::Url;
+use crate::wait::now;
+
+mod answers;
+
+use answers::REFUSAL;
+
+/// Letters that are looked at in a row without one being a call for this server.
+const JUNK: usize = 64;
+
+/// See the module.
+pub(super) struct TakerLink {
+    url: Url,
+    queue: Queue,
+    drawer: Drawer,
+    id: Id,
+    process: Arc<OwnedFd>,
+    bell: Bell,
+    origin: Origin,
+    out: Outbox,
+    /// Callers that have this process's pidfd.
+    told: HashSet<Id>,
+    codec: String,
+    /// Calls that are taken at once.
+    most: usize,
+    max_message: usize,
+    /// Numbers of services that were opened, one for each method.
+    opened: HashMap<(String, String, u64), u32>,
+    calls: HashMap<u64, Taken>,
+    last_call: u64,
+    /// A verdict that comes in fragments.
+    gathering: Option<(Head, Vec<u8>)>,
+    has_begun: bool,
+    /// No more letters are taken.
+    is_draining: bool,
+    inbox: VecDeque<Vec<u8>>,
+    current: Vec<u8>,
+    accepted: u64,
+    buf: Vec<u8>,
+}
+
+/// A call that this server has taken.
+struct Taken {
+    reply_to: Id,
+    call: u64,
+    until: Time,
+}
+
+impl TakerLink {
+    pub(super) fn new(
+        url: &Url,
+        queue: Queue,
+        drawer: Drawer,
+        most: usize,
+        codec: String,
+    ) -> Result<Self, Error> {
+        let id = random_id(url)?;
+        let sender = Sender::open().map_err(|error| exhausted(url, error))?;
+        let bell = Bell::new(queue.fd()).map_err(|error| exhausted(url, error))?;
+        let process = pidfd_open(getpid(), PidfdFlags::empty()).map_err(|errno| exhausted(url, errno))?;
+        let shape = queue.attributes().map_err(|errno| exhausted(url, errno))?;
+        let buf = vec![0; shape.message];
+        Ok(TakerLink {
+            url: url.clone(),
+            queue,
+            drawer,
+            id,
+            process: Arc::new(process),
+            bell,
+            origin: Origin::here(),
+            out: Outbox::new(sender),
+            told: HashSet::new(),
+            codec,
+            most,
+            max_message: 0,
+            opened: HashMap::new(),
+            calls: HashMap::new(),
+            last_call: 0,
+            gathering: None,
+            has_begun: false,
+            is_draining: false,
+            inbox: VecDeque::new(),
+            current: Vec::new(),
+            accepted: 0,
+            buf,
+        })
+    }
+
+    fn begin(&mut self) {
+        self.has_begun = true;
+        let hello = Hello {
+            versions: (VERSION, VERSION),
+            attended_always: true,
+            max_message: farcall_core::limits::MAX_MAX_MESSAGE as u64,
+            window: MAX_WINDOW,
+            codec: self.codec.clone(),
+        };
+        self.tell(Head::new(Kind::Hello, 0), Options::default(), &hello.encode());
+    }
+
+    /// A frame for the driver.
+    fn tell(&mut self, head: Head, options: Options, payload: &[u8]) {
+        let mut frame = head.encode(options).as_slice().to_vec();
+        frame.extend_from_slice(payload);
+        self.inbox.push_back(frame);
+    }
+
+    /// Whether another call may be taken.
+    fn is_free(&self) -> bool {
+        self.max_message > 0 && !self.is_draining && self.calls.len() < self.most
+    }
+
+    /// Takes letters until one is a call for this server, there are none, or many were not.
+    fn take(&mut self) -> Result<(), LinkFault> {
+        for _ in 0..JUNK {
+            if !self.is_free() || !self.inbox.is_empty() {
+                break;
+            }
+            let mut buf = std::mem::take(&mut self.buf);
+            let taken = self.queue.receive(&mut buf);
+            // What is no letter has no caller who could be told.
+            let letter = match &taken {
+                Ok((size, _)) => buf.get(..*size).and_then(|bytes| Letter::decode(bytes).ok()),
+                _ => None,
+            };
+            if let Some(letter) = letter
+                && let Err(error) = self.accept(&letter)
+            {
+                self.answer(
+                    letter.reply_to,
+                    letter.call,
+                    now() + REFUSAL,
+                    Kind::Error,
+                    false,
+                    &encode_error(&error),
+                );
+            }
+            self.buf = buf;
+            match taken {
+                Ok(_) => {}
+                Err(Errno::AGAIN) => break,
+                Err(errno) => return Err(std::io::Error::from(errno).into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a call of a letter, and tells its caller who has taken it.
+    fn accept(&mut self, letter: &Letter<'_>) -> Result<(), Error> {
+        let refuse =
+            |code, why: String| Err(Error::new(code, Fate::NotExecuted, format!("{}: {why}", self.url)));
+        let arguments = match letter.arguments {
+            Arguments::Here(_) => None,
+            Arguments::File(id, size) if size <= self.max_message as u64 => {
+                Some(self.drawer.take(letter.deadline, id, size))
+            }
+            Arguments::File(id, size) => {
+                let _ = self.drawer.take(letter.deadline, id, size);
+                let most = self.max_message;
+                return refuse(
+                    Code::TooLarge,
+                    format!("{size} bytes of arguments, the limit is {most}; raise ?max_message="),
+                );
+            }
+        };
+        let left = Duration::from_nanos(letter.deadline.saturating_sub(since_boot()));
+        if left.is_zero() {
+            return refuse(Code::DeadlineExceeded, "the deadline passed in the mailbox".to_owned());
+        }
+        if letter.codec != self.codec {
+            let (theirs, ours) = (letter.codec, &self.codec);
+            return refuse(
+                Code::Unsupported,
+                format!("the call is in {theirs}, this server reads {ours}; use ?codec="),
+            );
+        }
+        let arguments = match (arguments, letter.arguments) {
+            (Some(Ok(bytes)), _) => bytes,
+            (Some(Err(error)), _) => {
+                return refuse(
+                    Code::BadRequest,
+                    format!("the file with the arguments cannot be read: {error}"),
+                );
+            }
+            (None, Arguments::Here(bytes)) => bytes.to_vec(),
+            (None, Arguments::File(..)) => Vec::new(),
+        };
+        let object = self.object(letter)?;
+        let until = now() + left;
+        self.last_call += 1;
+        let taken = Taken { reply_to: letter.reply_to, call: letter.call, until };
+        if !self.say_taken(&taken) {
+            // The caller is gone: the call is made all the same, as on every wire it would be.
+            self.told.remove(&letter.reply_to);
+        }
+        self.calls.insert(self.last_call, taken);
+        let head = Head { object, ..Head::new(Kind::Call, self.last_call) };
+        self.tell(head, Options { deadline: Some(left), ..Options::default() }, &arguments);
+        Ok(())
+    }
+
+    /// The number under which the method is open, which is opened now if need be.
+    fn object(&mut self, letter: &Letter<'_>) -> Result<u32, Error> {
+        let key = (letter.service.to_owned(), letter.method.to_owned(), letter.fingerprint);
+        if let Some(object) = self.opened.get(&key) {
+            return Ok(*object);
+        }
+        if self.opened.len() >= MAX_OBJECTS {
+            let text =
+                format!("{}: {MAX_OBJECTS} methods were asked for by now; start the server anew", self.url);
+            return Err(Error::new(Code::ResourceExhausted, Fate::NotExecuted, text));
+        }
+        let object = u32::try_from(self.opened.len() + 1).expect("bounded by MAX_OBJECTS");
+        self.opened.insert(key, object);
+        let methods = [(letter.method, letter.fingerprint)];
+        let payload = Open::encode(letter.service, methods.into_iter());
+        self.tell(Head { object, ..Head::new(Kind::Open, 0) }, Options::default(), &payload);
+        Ok(object)
+    }
+
+    /// A mailbox has no way back: whatever the handler opens there is unknown.
+    fn hear_open(&mut self, head: Head) {
+        let text = format!("{}: a mailbox carries no calls back; use another wire for that", self.url);
+        let opened = Opened { known: false, answers: Vec::new(), text, shapes: Vec::new() };
+        self.tell(
+            Head { object: head.object, ..Head::new(Kind::Opened, 0) },
+            Options::default(),
+            &opened.encode(),
+        );
+    }
+
+    fn hear_call_back(&mut self, head: Head) {
+        if !head.flags.has(Flags::MORE) {
+            let text = format!("{}: a mailbox carries no calls back; use another wire for that", self.url);
+            let error = Error::new(Code::Unsupported, Fate::NotExecuted, text);
+            self.tell(Head::new(Kind::Error, head.call), Options::default(), &encode_error(&error));
+        }
+    }
+
+    fn check(&self) -> Result<(), LinkFault> {
+        if self.origin.is_elsewhere() { Err(LinkFault::Forked) } else { Ok(()) }
+    }
+}
+
+impl Link for TakerLink {
+    fn send(&mut self, frame: OutFrame<'_>) -> Result<Sent, LinkFault> {
+        self.check()?;
+        let head = parse(frame.head).map_err(|error| LinkFault::Broken(error.to_string()))?.head;
+        match head.kind {
+            Kind::Hello => {
+                let hello =
+                    Hello::decode(frame.body).map_err(|error| LinkFault::Broken(error.to_string()))?;
+                self.max_message = usize::try_from(hello.max_message).unwrap_or(usize::MAX).max(1);
+                self.most = self.most.min(hello.window as usize);
+            }
+            Kind::Reply | Kind::Error | Kind::Cancelled => self.hear_verdict(head, frame.body),
+            Kind::Drain => self.is_draining = true,
+            Kind::Close => self.let_go(),
+            Kind::Open => self.hear_open(head),
+            Kind::Call => self.hear_call_back(head),
+            Kind::Ping => self.tell(Head::new(Kind::Pong, head.call), Options::default(), &[]),
+            _ => {}
+        }
+        self.accepted += 1;
+        Ok(Sent::Taken)
+    }
+
+    fn flush(&mut self) -> Result<Sent, LinkFault> {
+        // Those who sleep already hear of letters again, now that there is a place for a call.
+        if self.is_free() {
+            self.bell.want(EventFlags::IN);
+        }
+        let now = now();
+        self.bell.ring_at(if self.inbox.is_empty() { self.out.due(now) } else { now });
+        Ok(Sent::Taken)
+    }
+
+    fn receive(&mut self) -> Result<Received<'_>, LinkFault> {
+        self.check()?;
+        if !self.has_begun {
+            self.begin();
+        }
+        if self.inbox.is_empty() {
+            self.out.retry(now());
+            self.take()?;
+        }
+        match self.inbox.pop_front() {
+            Some(frame) => {
+                self.current = frame;
+                Ok(Received::Frame(&self.current))
+            }
+            None => Ok(Received::WouldBlock),
+        }
+    }
+
+    fn accepted(&self) -> u64 {
+        self.accepted
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness::Bell(Arc::clone(self.bell.fd()))
+    }
+
+    fn arm(&mut self) -> bool {
+        if self.origin.is_elsewhere() || !self.inbox.is_empty() || !self.has_begun {
+            return false;
+        }
+        self.bell.want(if self.is_free() { EventFlags::IN } else { EventFlags::empty() });
+        self.bell.ring_at(self.out.due(now()));
+        !self.bell.rings()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::default();
+        capabilities.identity = true;
+        capabilities.survives_peer = true;
+        capabilities
+    }
+
+    fn peer(&self) -> Peer {
+        let mut peer = Peer::on("mailbox");
+        peer.address = Some(self.url.path().display().to_string());
+        // Whoever can put a letter is of this user, or root.
+        peer.uid = Some(rustix::process::geteuid().as_raw());
+        peer
+    }
+}
+
+impl Drop for TakerLink {
+    fn drop(&mut self) {
+        if !self.origin.is_elsewhere() {
+            self.let_go();
+            self.out.retry(now());
+        }
+    }
+}
