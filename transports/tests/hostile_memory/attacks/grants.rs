@@ -116,7 +116,7 @@ pub(crate) const TRAPS: &[Trap] = &[
         &["not understood", "grants no memory"],
         Grant(|grant, chance| match chance.below(4) {
             0 => grant.set(8, &[chance.below(0x81) as u8]),
-            1 => grant.set(10, &[2 + chance.below(254) as u8]),
+            1 => grant.set(10, &[5 + chance.below(251) as u8]),
             2 => grant.set(chance.pick(&[11, 60, 61, 62, 63]), &[1 + chance.below(255) as u8]),
             _ => grant.set(chance.below(8), &[0]),
         }),
