@@ -5,6 +5,7 @@
 #[expect(unreachable_pub, reason = "shared by several test binaries")]
 mod peers;
 
+use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use farcall::{Client, Code, Connection, Error, Fate, ServerHandle};
@@ -67,20 +68,29 @@ mod attacker {
 
     #[farcall::service(name = "Troubled")]
     pub(super) trait Attack {
-        async fn units(&self, bytes: Bytes) -> usize;
-        async fn texts(&self, bytes: Bytes) -> usize;
-        async fn blocks(&self, bytes: Bytes) -> usize;
-        async fn nest(&self, bytes: Bytes) -> u32;
-        async fn duration(&self, bytes: Bytes) -> std::time::Duration;
+        async fn units(&self, bytes: Bytes<Vec<()>>) -> usize;
+        async fn texts(&self, bytes: Bytes<Vec<String>>) -> usize;
+        async fn blocks(&self, bytes: Bytes<Vec<[u64; 32]>>) -> usize;
+        async fn nest(&self, bytes: Bytes<super::Nest>) -> u32;
+        async fn duration(&self, bytes: Bytes<std::time::Duration>) -> std::time::Duration;
         async fn bomb(&self) -> Vec<String>;
     }
 }
 
-/// These bytes and nothing around them.
-#[derive(Deserialize)]
-pub struct Bytes(Vec<u8>);
+/// These bytes and nothing around them, of the shape of another type, so that they are taken for one.
+pub struct Bytes<T>(Vec<u8>, PhantomData<fn() -> T>);
 
-impl Serialize for Bytes {
+fn bytes<T>(bytes: Vec<u8>) -> Bytes<T> {
+    Bytes(bytes, PhantomData)
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Bytes<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer).map(|_| bytes(Vec::new()))
+    }
+}
+
+impl<T> Serialize for Bytes<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut tuple = serializer.serialize_tuple(self.0.len())?;
         self.0.iter().try_for_each(|byte| tuple.serialize_element(byte))?;
@@ -210,9 +220,9 @@ fn arguments_that_explode_when_decoded_fail_alone_and_at_once() {
         let began = Instant::now();
         for count in [1 << 20, 1 << 40, u64::MAX / 2, u64::MAX] {
             let refused = [
-                attack.units(Bytes(length(count))).wait().unwrap_err(),
-                attack.texts(Bytes(length(count))).wait().unwrap_err(),
-                attack.blocks(Bytes(length(count))).wait().unwrap_err(),
+                attack.units(bytes(length(count))).wait().unwrap_err(),
+                attack.texts(bytes(length(count))).wait().unwrap_err(),
+                attack.blocks(bytes(length(count))).wait().unwrap_err(),
             ];
             for error in refused {
                 assert_eq!(error.fate(), Fate::NotExecuted, "{error:?}");
@@ -221,13 +231,13 @@ fn arguments_that_explode_when_decoded_fail_alone_and_at_once() {
         }
         // Empty strings: one byte on the wire, a whole `String` in memory.
         let empty = [length(4_000_000), vec![0; 4_000_000]].concat();
-        let error = attack.texts(Bytes(empty)).wait().unwrap_err();
+        let error = attack.texts(bytes(empty)).wait().unwrap_err();
         assert_eq!(error.fate(), Fate::NotExecuted, "{error:?}");
-        let error = attack.nest(Bytes(vec![1; 1_000_000])).wait().unwrap_err();
+        let error = attack.nest(bytes(vec![1; 1_000_000])).wait().unwrap_err();
         ends(&error, Code::BadRequest, Fate::NotExecuted);
         // Seconds and nanoseconds that do not fit.
         let overflow = [length(u64::MAX), vec![252, 255, 255, 255, 255]].concat();
-        let error = attack.duration(Bytes(overflow)).wait().unwrap_err();
+        let error = attack.duration(bytes(overflow)).wait().unwrap_err();
         ends(&error, Code::BadRequest, Fate::NotExecuted);
         assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     });

@@ -12,7 +12,7 @@ use crate::harness::{connect, listen};
 #[test]
 fn what_is_wrong_with_a_url_is_said_with_the_remedy() {
     let cases = [
-        ("shmem:x", "known here: mem:, unix:, shm:, local:, mmap:, mq:, fifo:, tcp:"),
+        ("shmem:x", "known here: mem:, unix:, shm:, local:, mailbox:, mmap:, mq:, fifo:, tcp:"),
         ("mem:", "mem:calculator"),
         ("mem:x?window=1", "unknown option `window`"),
         ("unix:", "unix:/run/"),
