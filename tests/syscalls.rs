@@ -150,10 +150,15 @@ fn next_session(directory: &Path, url: &str) {
     }
     let (machine, began) = (Machine::since_now(), Instant::now());
     let server = farcall::serve(url, ProbeServer::new(Subject::default())).wait().unwrap();
+    let served = began.elapsed();
     let probe: ProbeClient = farcall::connect(server.url()).wait().unwrap();
+    let connected = began.elapsed();
     assert_eq!(probe.add(20, 22).wait().unwrap(), 42);
     let (time, held_back) = (began.elapsed(), machine.held_back());
-    assert!(time <= NEXT + held_back, "{time:?}, of which the machine took {held_back:?}");
+    assert!(
+        time <= NEXT + held_back,
+        "{url}: {time:?}, of which the machine took {held_back:?}; served after {served:?}, connected after {connected:?}"
+    );
     drop(probe);
     server.shutdown(Duration::ZERO).wait().unwrap();
 }
@@ -235,7 +240,8 @@ fn a_client_killed_at_any_system_call_leaves_no_handler_behind() {
             let probe: ProbeClient = farcall::connect(server.url()).wait().unwrap();
             assert_eq!(probe.add(20, 22).wait().unwrap(), 42);
             let (time, held_back) = (began.elapsed(), machine.held_back());
-            assert!(time <= NEXT + held_back, "{time:?}, of which the machine took {held_back:?}");
+            let url = server.url();
+            assert!(time <= NEXT + held_back, "{url}: {time:?}, of which the machine took {held_back:?}");
             Some(killed)
         });
     }

@@ -75,14 +75,23 @@ impl Scene {
         }
     }
 
-    /// Kills the server once so many calls have been answered and a little more time has passed.
-    fn kill_after(&self, pid: u32, calls: u64, spins: u64) {
-        let until = Instant::now() + LATE;
-        while self.answered.load(Ordering::Acquire) < calls && Instant::now() < until {
+    /// Kills the server once so many calls have been answered and a little more time has passed, or none has been answered
+    /// for too long; when that was, and whether calls were answered until then.
+    fn kill_after(&self, pid: u32, calls: u64, spins: u64) -> (Instant, bool) {
+        let (mut before, mut until) = (0, Instant::now() + LATE);
+        let goes_on = loop {
+            let answered = self.answered.load(Ordering::Acquire);
+            if answered >= calls || Instant::now() >= until {
+                break answered >= calls;
+            }
+            if answered != before {
+                (before, until) = (answered, Instant::now() + LATE);
+            }
             thread::yield_now();
-        }
+        };
         (0..spins).for_each(|_| std::hint::spin_loop());
         process::kill(pid);
+        (Instant::now(), goes_on)
     }
 }
 
@@ -106,9 +115,8 @@ pub(crate) fn live(wire: &str, style: Style, runtime: &Runtime, directory: &Path
         Style::Await => runtime.block_on(async { farcall::connect(url).await }).unwrap(),
     };
     let pid = ask(&probe).unwrap();
-    let began = Instant::now();
-    thread::scope(|scope| {
-        scope.spawn(|| scene.kill_after(pid, calls, spins));
+    let (killed, goes_on) = thread::scope(|scope| {
+        let killer = scope.spawn(|| scene.kill_after(pid, calls, spins));
         match style {
             Style::Wait => callers.into_iter().for_each(|dice| {
                 scope.spawn(|| scene.call_and_wait(&probe, dice));
@@ -118,9 +126,11 @@ pub(crate) fn live(wire: &str, style: Style, runtime: &Runtime, directory: &Path
                 tokio::join!(one, two, three);
             }),
         }
+        killer.join().expect("the killer kills")
     });
-    let kept = began.elapsed();
-    assert!(kept < 2 * LATE, "{wire}: callers were kept for {kept:?}");
+    let kept = killed.elapsed();
+    assert!(goes_on, "{wire}: nothing was answered for {LATE:?} though the server lived");
+    assert!(kept < LATE, "{wire}: callers were kept for {kept:?} after the kill");
     // The first touch may be how the end is noticed.
     let _ = ask(&probe);
     let fate = ask(&probe).unwrap_err().fate();
