@@ -108,3 +108,52 @@ fn eight_threads_each_keep_many_calls_in_flight() {
         }
     });
 }
+
+/// The thread sleeps in the kernel.
+fn sleeps(thread: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).unwrap();
+    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('S'))
+}
+
+/// Whoever looks for its own verdict tells the peer that nobody need ring; somebody else may sleep at the link.
+fn one_sleeps_while_another_calls(url: &str) {
+    let subject = Subject::default();
+    let hanging = peers::service::Gauge::clone(&subject.hanging);
+    let directory = tempfile::tempdir().unwrap();
+    let url = url.replace("DIR", &directory.path().display().to_string());
+    let server = farcall::serve(url, ProbeServer::new(subject)).wait().unwrap();
+    let probe: ProbeClient = farcall::connect(server.url()).wait().unwrap();
+    for _ in 0..50 {
+        thread::scope(|scope| {
+            let (tell, told) = std::sync::mpsc::channel();
+            let sleeper = scope.spawn({
+                let probe = &probe;
+                move || {
+                    tell.send(rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs()).unwrap();
+                    probe.hanging(1).wait().unwrap()
+                }
+            });
+            let sleeper_id = told.recv().unwrap();
+            while !sleeps(sleeper_id) {
+                thread::yield_now();
+            }
+            assert_eq!(probe.add(1, 1).wait().unwrap(), 2);
+            hanging.send_replace(1);
+            assert_eq!(sleeper.join().unwrap(), 1);
+            hanging.send_replace(0);
+        });
+    }
+}
+
+#[test]
+fn a_thread_asleep_is_woken_though_another_has_looked_for_its_verdict_over_unix() {
+    let _dog = watch(30);
+    one_sleeps_while_another_calls("unix:DIR/s");
+}
+
+#[cfg(feature = "shm")]
+#[test]
+fn a_thread_asleep_is_woken_though_another_has_looked_for_its_verdict_over_shm() {
+    let _dog = watch(30);
+    one_sleeps_while_another_calls("shm:DIR/s");
+}

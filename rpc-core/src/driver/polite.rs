@@ -280,9 +280,13 @@ impl Driver {
         self.host.wake_later(waker);
     }
 
-    /// Somebody who has looked at the link without being its attendant goes away: the attendants are to hear of its news.
+    /// Somebody who has looked at the link without being its attendant goes away: the attendants and the thread that sits
+    /// there are to hear of its news.
     fn leave_link(self: &Arc<Self>) {
-        if self.session.has_requests() || (!self.attendants.is_empty() && !self.standing().quiet) {
+        let others_sleep = || !self.attendants.is_empty() || self.session.is_seated();
+        if others_sleep() && !self.standing().quiet {
+            self.rouse();
+        } else if self.session.has_requests() {
             self.attendants.wake();
         }
     }

@@ -49,6 +49,11 @@ impl Session {
         Seat::Occupied
     }
 
+    /// Whether a thread sits at the link, and so may sleep there.
+    pub fn is_seated(&self) -> bool {
+        self.lock().bench.seated
+    }
+
     /// Gives the seat up; the returned successor must be woken.
     pub fn stand_up(&self) -> Option<Waker> {
         let mut inner = self.lock();
