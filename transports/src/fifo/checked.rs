@@ -182,7 +182,8 @@ impl ByteStream for Checked {
             let length = self.chunk.len() - HEAD;
             match self.put(length) {
                 Ok(()) => written += length,
-                Err(Errno::AGAIN | Errno::INTR) if written > 0 => break,
+                // The chunks before count: the peer may have acted on them. An error that lasts comes again.
+                Err(_) if written > 0 => break,
                 Err(errno) => return Err(errno.into()),
             }
         }
@@ -263,6 +264,34 @@ mod tests {
             have += read(&mut two).unwrap().len();
         }
         assert_eq!(have, written);
+    }
+
+    #[test]
+    fn what_was_written_before_the_reader_left_counts() {
+        for _ in 0..20 {
+            let (mut one, mut two, _, reader) = ends();
+            drop(reader);
+            let leaves = std::thread::spawn(move || {
+                let mut have = 0;
+                while have < 100_000 {
+                    match two.read(&mut [0; 10_000]) {
+                        Ok(read) => have += read,
+                        Err(_) => std::thread::yield_now(),
+                    }
+                }
+                have
+            });
+            let (bytes, mut written) = (vec![7; 8 << 20], 0);
+            loop {
+                match one.write(&[IoSlice::new(&bytes)]) {
+                    Ok(count) => written += count,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::yield_now(),
+                    Err(_) => break,
+                }
+            }
+            let read = leaves.join().unwrap();
+            assert!(read <= written, "{read} bytes were read of {written} that are said to be written");
+        }
     }
 
     #[test]
