@@ -87,14 +87,49 @@ fn producers_and_consumers_share_a_bounded_mailbox() {
     let expected = "120 items produced, 120 stored\nevery consumer had its share: true\n";
     assert_eq!(ended.stdout, expected, "{}", ended.stderr);
     assert_eq!(ended.code, Some(0));
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/producer_consumer.rs");
-    assert!(std::fs::read_to_string(source).unwrap().lines().count() < 100);
 }
 
 #[test]
-fn custom_transport_has_under_a_hundred_lines() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/custom_transport.rs");
-    assert!(std::fs::read_to_string(source).unwrap().lines().count() < 100);
+fn daytime_tells_many_clients_the_time() {
+    let ended = Program::example("daytime").run();
+    let lines: Vec<_> = ended.stdout.lines().collect();
+    assert_eq!(lines.len(), 9, "{}{}", ended.stdout, ended.stderr);
+    for (number, line) in lines[..8].iter().enumerate() {
+        let is_time = line.starts_with(&format!("client {number}: it is ")) && line.ends_with(" UTC");
+        assert!(is_time, "{line}");
+    }
+    assert_eq!(lines[8], "8 clients, 80 answers");
+    assert_eq!(ended.code, Some(0));
+}
+
+#[test]
+fn a_client_of_daytime_without_a_server_fails() {
+    let absent = format!("unix:@farcall-daytime-{}", std::process::id());
+    let ended = Program::example("daytime").arg("ask").arg(&absent).run();
+    assert!(ended.stderr.contains(&absent), "{}", ended.stderr);
+    assert_eq!((ended.code, &*ended.stdout), (Some(1), ""));
+}
+
+#[test]
+fn four_styles_count_the_same_over_different_wires() {
+    let name = format!("farcall-styles-{}", std::process::id());
+    for url in ["mem:styles", "tcp://127.0.0.1:0", &format!("unix:@{name}"), &format!("shm:{name}")] {
+        let ended = Program::example("four_styles").arg(url).run();
+        let expected: String = ["blocking", "async", "polling", "callback"]
+            .map(|style| format!("{style}: 5133 primes below 50000\n"))
+            .concat();
+        assert_eq!(ended.stdout, expected, "{url}: {}", ended.stderr);
+        assert_eq!(ended.code, Some(0));
+    }
+}
+
+#[test]
+fn child_report_hears_of_its_child_at_each_tick() {
+    let ended = Program::example("child_report").run();
+    let ticks: String = (1..=5).map(|tick| format!("tick {tick}: the child is running\n")).collect();
+    let expected = format!("{ticks}5 reports, then the child ended: exit status: 0\n");
+    assert_eq!(ended.stdout, expected, "{}", ended.stderr);
+    assert_eq!(ended.code, Some(0));
 }
 
 #[test]
@@ -107,7 +142,17 @@ fn configured_moves_over_three_wires_by_its_file() {
 
 #[test]
 fn small_examples_have_under_a_hundred_lines() {
-    for name in ["configured", "parallel_sum"] {
+    for name in [
+        "child_process",
+        "child_report",
+        "configured",
+        "custom_transport",
+        "daytime",
+        "four_styles",
+        "hello",
+        "parallel_sum",
+        "producer_consumer",
+    ] {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/{name}.rs"));
         assert!(std::fs::read_to_string(source).unwrap().lines().count() < 100, "{name}");
     }
