@@ -99,6 +99,12 @@ fn names(directory: &Path) -> Vec<String> {
     names
 }
 
+/// Shared memory under a name; directories of other tests are none.
+fn shared_names() -> Vec<String> {
+    let directory = Path::new("/dev/shm");
+    names(directory).into_iter().filter(|name| !directory.join(name).is_dir()).collect()
+}
+
 fn from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|value| value.parse().ok())
 }
@@ -120,7 +126,7 @@ fn no_fate_contradicts_the_journal_of_a_server_that_was_killed() {
         let enough = kills.map_or(Enough::Time(Duration::from_millis(seconds * 1000 / parts)), |k| {
             Enough::Kills(k.div_ceil(parts))
         });
-        let names_before = names(Path::new("/dev/shm"));
+        let names_before = shared_names();
         // What a first call leaves for good (tables, a clock) does not count.
         for style in [Style::Wait, Style::Await] {
             lives("unix", style, directory.path(), Enough::Kills(1), &mut dice);
@@ -140,7 +146,7 @@ fn no_fate_contradicts_the_journal_of_a_server_that_was_killed() {
         let time = began.elapsed().as_secs_f64();
         eprintln!("{} kills in {time:.1} s, {:.0} a second", whole.kills, whole.kills as f64 / time);
         assert_nothing_is_left(before);
-        assert_eq!(names(Path::new("/dev/shm")), names_before);
+        assert_eq!(shared_names(), names_before);
         let unix = serve_once(&directory.path().join("unix-0"));
         assert_eq!(unix, ["journal", "unix.lock"], "what a server that took over and ended leaves");
         assert_nothing_is_left(before);
