@@ -31,6 +31,7 @@ mod liveness;
 mod machine;
 mod openings;
 mod outbox;
+mod pulse;
 mod receive;
 mod settle;
 #[cfg(test)]
@@ -41,3 +42,4 @@ pub use calls_out::{Handed, Left, NewCall, OutKey};
 pub use event::{Event, Payload, Verdict, Violation};
 pub use machine::{Config, Machine, Role, WhenFull};
 pub use outbox::{Body, Outgoing};
+pub use pulse::Pulse;

@@ -18,6 +18,7 @@ mod bench;
 mod chores;
 mod incoming;
 mod openings;
+mod pulse;
 mod requests;
 mod running;
 mod waiters;
