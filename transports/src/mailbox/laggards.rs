@@ -12,6 +12,7 @@ use farcall_core::Time;
 use farcall_core::wire::mailbox::Id;
 
 use super::post::{Posted, Sender};
+use crate::wait::now;
 
 /// Bytes of slips that wait, with something for each.
 const MOST: usize = 4 * 1024 * 1024;
@@ -19,8 +20,15 @@ const MOST: usize = 4 * 1024 * 1024;
 /// Slips that wait.
 const MOST_SLIPS: usize = 4096;
 
-/// Time after which it is tried again.
+/// Time after which it is tried again, once nobody waits for that.
 const AGAIN: Duration = Duration::from_millis(1);
+
+/// The same while letters are left in the mailbox for it.
+const AGAIN_SOON: Duration = Duration::from_micros(100);
+
+/// How long letters are left in the mailbox for somebody who has not read what was said to him: what is not said when this
+/// process dies, his calls learn from their deadlines only.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// A slip on its way.
 pub(super) struct Outgoing {
@@ -34,6 +42,8 @@ struct Laggard {
     /// `None`: no descriptor was free; the common one is used.
     sender: Option<Sender>,
     slips: VecDeque<Outgoing>,
+    /// Since when there are some.
+    since: Time,
 }
 
 /// See the module.
@@ -62,7 +72,7 @@ impl Outbox {
         if self.slips < MOST_SLIPS && self.bytes + out.slip.len() <= MOST {
             self.slips += 1;
             self.bytes += out.slip.len();
-            let fresh = || Laggard { sender: Sender::open().ok(), slips: VecDeque::new() };
+            let fresh = || Laggard { sender: Sender::open().ok(), slips: VecDeque::new(), since: now() };
             self.laggards.entry(*to).or_insert_with(fresh).slips.push_back(out);
         }
         true
@@ -92,8 +102,18 @@ impl Outbox {
         });
     }
 
+    /// Whether slips wait for somebody who may be about to read: then no letters are taken, so that what has been taken is
+    /// known.
+    pub(super) fn is_behind(&self, now: Time) -> bool {
+        self.laggards.values().any(|laggard| now.since(laggard.since) < PATIENCE)
+    }
+
     /// When [`retry`](Self::retry) is due.
     pub(super) fn due(&self, now: Time) -> Time {
-        if self.laggards.is_empty() { Time::NEVER } else { now + AGAIN }
+        match self.laggards.is_empty() {
+            true => Time::NEVER,
+            false if self.is_behind(now) => now + AGAIN_SOON,
+            false => now + AGAIN,
+        }
     }
 }

@@ -130,7 +130,8 @@ impl TakerLink {
 
     /// Whether another call may be taken.
     fn is_free(&self) -> bool {
-        self.max_message > 0 && !self.is_draining && self.calls.len() < self.most
+        let may = self.max_message > 0 && !self.is_draining && self.calls.len() < self.most;
+        may && !self.out.is_behind(now())
     }
 
     /// Takes letters until one is a call for this server, there are none, or many were not.
