@@ -4,8 +4,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
-use farcall_core::limits::{CLOCK_TICK, DEFAULT_WINDOW, MAX_DEADLINE, MAX_PRIORITY};
+use farcall_core::limits::{DEFAULT_WINDOW, MAX_DEADLINE, MAX_PRIORITY};
 use farcall_core::proto::WhenFull;
 use farcall_core::transport::{Capabilities, Link, LinkFault, OutFrame, Peer, Readiness, Received, Sent};
 use farcall_core::wire::mailbox::{Arguments, Id, Letter, NOBODY};
@@ -29,6 +30,10 @@ mod slips;
 
 /// Empty looks after which the takers' lives are looked at, for those who never sleep.
 const LOOKS: u32 = 256;
+
+/// A letter that is put so soon before its deadline would be taken for nothing. Whoever waits on a busy machine is told
+/// within this time that it was not put.
+const LAST_MOMENT: Duration = Duration::from_millis(50);
 
 /// See the module.
 pub(super) struct CallerLink {
@@ -182,8 +187,7 @@ impl CallerLink {
         let left = options.deadline.unwrap_or(MAX_DEADLINE);
         let left_nanos = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
         let deadline = since_boot().saturating_add(left_nanos);
-        // A letter put in the last moment would be taken for nothing.
-        let until = now() + left.saturating_sub(CLOCK_TICK.min(left / 10));
+        let until = now() + left.saturating_sub(LAST_MOMENT.min(left / 10));
         self.calls.insert(head.call, Out { until, stage: Stage::Waiting, detached: options.detached });
         self.due = self.due.min(until);
         let (letter, kept) = match self.write(head, options.detached, deadline, arguments) {
