@@ -43,7 +43,7 @@ pub enum Moment {
 }
 
 /// Looks between two looks at the clock.
-pub(super) const LOOKS: u32 = 8;
+const LOOKS: u32 = 8;
 
 /// One polite wait.
 #[derive(Debug)]
