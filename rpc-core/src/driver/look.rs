@@ -35,6 +35,9 @@ pub(super) enum Glance {
 /// Looks in a row, before others have a chance to take the turn.
 const IN_A_ROW: u32 = 16;
 
+/// So many rows of looks one poll takes, also if it never sleeps.
+const ROWS: u32 = 64;
+
 /// What came of looking out for a verdict.
 struct Found {
     glance: Glance,
@@ -118,13 +121,18 @@ impl Driver {
                 at_once && !self.company.is_known()
             }
         };
-        let (mut settled, mut soon) = (None, false);
+        let (mut settled, mut soon, mut rows) = (None, false, 0);
         while settled.is_none() {
             let found = self.look_out(token, &mut patience);
             settled = found.settled.or_else(|| self.session.try_take(token));
             match found.moment {
                 _ if settled.is_some() || found.glance == Glance::More => {}
-                Moment::Passed => {}
+                // The peer may be a task that waits for this one.
+                Moment::Passed if rows == ROWS => {
+                    soon = true;
+                    break;
+                }
+                Moment::Passed => rows += 1,
                 Moment::GiveWay if std::mem::take(&mut may_give_way) => {
                     patience.rest(host);
                     host.give_way();
