@@ -171,9 +171,10 @@ impl Keeper {
         for place in &mut self.places {
             let Standing::Live(member, since) = &place.standing else { continue };
             let Some(error) = member.ended() else { continue };
-            let lived = since.elapsed();
-            self.shared.live_mut().retain(|other| !Arc::ptr_eq(other, member));
+            let (member, lived) = (Arc::clone(member), since.elapsed());
+            // Who finds nobody there any more also finds why.
             place.lost(&self.shared, error, lived);
+            self.shared.live_mut().retain(|other| !Arc::ptr_eq(other, &member));
         }
     }
 
