@@ -8,7 +8,7 @@ mod callers;
 mod names;
 mod visit;
 
-pub(crate) use answer::{say, watch_life};
+pub(crate) use answer::{has_ended, say, watch_life};
 pub(crate) use callers::{Caller, Callers};
 pub(crate) use names::Doors;
 pub(crate) use visit::{Granted, visit};
