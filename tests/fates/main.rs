@@ -23,6 +23,7 @@ use peers::process::{self, alone};
 use peers::remains::{Mark, others_in};
 use peers::service::{ProbeClient, ProbeServer, Subject};
 use peers::watch;
+use peers::witness::Machine;
 use tally::Tally;
 
 /// Lives that go on beside each other.
@@ -30,6 +31,9 @@ const LANES: u64 = 4;
 
 /// How long after the last life the last thread may end.
 const LATE: Duration = Duration::from_secs(3);
+
+/// How soon a successor serves.
+const NEXT: Duration = Duration::from_millis(100);
 
 #[test]
 fn plays_a_peer_when_asked() {
@@ -170,7 +174,7 @@ fn exactly_the_calls_that_were_not_handed_over_were_not_sent() {
     stage::remove_mailbox(directory.path());
 }
 
-/// In each place a server takes over from the dead, serves one call and ends: nothing is left but the lock. What wires do
+/// In each place a server takes over from the dead at once, serves one call and ends: nothing is left but the lock. What wires do
 /// whose place is a name is seen to when the name is removed.
 fn successors_find_nothing(directory: &Path) {
     for lane in 0..LANES {
@@ -188,9 +192,12 @@ fn successors_find_nothing(directory: &Path) {
 }
 
 fn serve_once(url: &str) {
+    let (machine, began) = (Machine::since_now(), Instant::now());
     let server = farcall::serve(url, ProbeServer::new(Subject::default())).wait().unwrap();
     let probe: ProbeClient = farcall::connect(url).wait().unwrap();
     assert_eq!(probe.add(1, 1).wait().unwrap(), 2);
+    let (time, held_back) = (began.elapsed(), machine.held_back());
+    assert!(time <= NEXT + held_back, "{url}: {time:?}, of which the machine took {held_back:?}");
     drop(probe);
     server.shutdown(Duration::from_secs(1)).wait().unwrap();
 }
