@@ -8,7 +8,7 @@ use rustix::fs::SealFlags;
 use crate::end::WORDS;
 use crate::hosts::Act::Grant;
 use crate::hosts::{Trap, trap};
-use crate::rendezvous::{RING, SEALS, bell, memory};
+use crate::rendezvous::{GRANT, RING, SEALS, bell, memory};
 
 /// Bytes of the memory that belongs to an honest grant.
 const BYTES: usize = WORDS + 2 * RING;
@@ -175,7 +175,7 @@ pub(crate) const TRAPS: &[Trap] = &[
         "a grant that is cut",
         &["without an answer"],
         Grant(|grant, chance| {
-            grant.bytes.truncate(1 + chance.below(63));
+            grant.bytes.truncate(1 + chance.below(GRANT - 1));
             grant.descriptors.clear();
         }),
     ),
