@@ -26,7 +26,8 @@ use crate::session::{CallParts, Settled, Started};
 /// | callback | `.on_complete(f)` |
 ///
 /// The deadline counts from the start. Dropping a started call cancels it; a call that is polled once and then held
-/// delays no other.
+/// delays no other. Over a mailbox nothing is cancelled: a dropped call that has been put there stays, and is served by
+/// whoever takes it, though nobody hears of its result.
 ///
 /// **Cancel safety**: a call in a `select!` may be polled by reference and polled on; its result is not lost.
 ///
