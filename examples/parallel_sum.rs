@@ -39,13 +39,11 @@ fn total(workers: &WorkerClient) -> Result<u64, Error> {
 
 /// The best time of some.
 fn best(workers: &WorkerClient) -> Result<Duration, Error> {
-    let mut best = Duration::MAX;
-    for _ in 0..10 {
+    let timed = |_| {
         let begun = Instant::now();
-        total(workers)?;
-        best = best.min(begun.elapsed());
-    }
-    Ok(best)
+        total(workers).map(|_| begun.elapsed())
+    };
+    (0..10).map(timed).try_fold(Duration::MAX, |best, time| Ok(best.min(time?)))
 }
 
 /// Serves until standard input ends; says where on standard output, unless that is where it serves.
@@ -86,9 +84,11 @@ fn main() -> Result<(), Error> {
     println!("two children: {}", total(&two)?);
     println!("two are {:.2} × as fast as one", best(&one)?.as_secs_f64() / best(&two)?.as_secs_f64());
 
-    let name = format!("sum-{}", std::process::id());
-    let urls = [format!("unix:@{name}"), format!("shm:{name}"), "tcp://127.0.0.1:0".to_owned()];
-    let started = urls.iter().map(|url| start(&program, url)).collect::<Result<Vec<_>, _>>()?;
+    let place = tempfile::tempdir().map_err(|error| failed("a directory", error))?;
+    let at_place = |url: &str| url.replace("HERE", &place.path().display().to_string());
+    let urls =
+        ["unix:HERE/unix", "shm:HERE/shm", "mmap:HERE/mmap?trust=trusted", "mq:HERE/mq", "fifo:HERE/fifo"];
+    let started = urls.map(at_place).iter().map(|url| start(&program, url)).collect::<Result<Vec<_>, _>>()?;
     let over_all: WorkerClient = farcall::pool(started.iter().map(|(_, url)| url.as_str())).wait()?;
     println!("one worker over each of {} wires: {}", urls.len(), total(&over_all)?);
     for (mut child, _) in started {
