@@ -129,7 +129,12 @@ impl<T, E> Call<T, E> {
     }
 
     /// Starts the call unless it has been started; a call of a pool, where it can be started.
-    pub(super) fn start(&mut self, waker: Option<&Waker>, departure: Departure, awake: bool) -> Option<Started> {
+    pub(super) fn start(
+        &mut self,
+        waker: Option<&Waker>,
+        departure: Departure,
+        awake: bool,
+    ) -> Option<Started> {
         self.choose();
         let mut started = self.start_here(waker, departure, awake);
         while started.is_none() && self.starts_again() {

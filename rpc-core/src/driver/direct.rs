@@ -3,8 +3,8 @@
 use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
 
-use crate::driver::turn::Turn;
 use crate::driver::Driver;
+use crate::driver::turn::Turn;
 use crate::error::Error;
 use crate::proto::{InKey, Outgoing};
 use crate::session::{CallParts, Departure, Outcome, Started};

@@ -1,7 +1,7 @@
 //! Looking for what comes: at the link itself, without sleeping, by whoever waits politely.
 
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use crate::driver::polite::{Moment, Patience, Waiting};

@@ -212,7 +212,11 @@ impl Machine {
     ///
     /// # Errors
     /// As [`call`](Machine::call).
-    pub fn call_now(&mut self, call: NewCall, now: Time) -> Result<(OutKey, Option<Outgoing>), (Error, NewCall)> {
+    pub fn call_now(
+        &mut self,
+        call: NewCall,
+        now: Time,
+    ) -> Result<(OutKey, Option<Outgoing>), (Error, NewCall)> {
         let is_clear = |peer: &PeerLimits| {
             call.body.len() <= MAX_FRAGMENT && self.outbox.is_empty() && self.calls_out.is_clear(peer.window)
         };

@@ -72,7 +72,11 @@ impl Run {
         };
         let Serving { driver, key, .. } = self.serving();
         // Others that went elsewhere come to their end together with it: they are sent together.
-        if self.permit.is_none() { driver.finish(*key, outcome) } else { driver.session().finish(*key, outcome) }
+        if self.permit.is_none() {
+            driver.finish(*key, outcome)
+        } else {
+            driver.session().finish(*key, outcome)
+        }
     }
 }
 
