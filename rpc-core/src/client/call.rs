@@ -25,9 +25,8 @@ use crate::session::{CallParts, Departure, Settled, Started};
 /// | non-blocking | `.submit()`, then [`try_take`](Call::try_take) |
 /// | callback | `.on_complete(f)` |
 ///
-/// The deadline counts from the start. Dropping a started call cancels it; a call that is polled once and then held
-/// delays no other. Over a mailbox nothing is cancelled: a dropped call that has been put there stays, and is served by
-/// whoever takes it, though nobody hears of its result.
+/// The deadline counts from the start. Dropping a started call cancels it (over a mailbox nothing is: what was put there stays); a
+/// call that is polled once and then held delays no other.
 ///
 /// **Cancel safety**: a call in a `select!` may be polled by reference and polled on; its result is not lost.
 ///
