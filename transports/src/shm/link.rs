@@ -203,12 +203,13 @@ impl Link for ShmLink {
 
     fn is_quiet(&self) -> Option<bool> {
         // While a frame waits for room, here or there, each look is a turn.
+        // A forked child has no such memory: that comes first.
         Some(
-            !self.ends.consumer.is_ready()
+            !self.origin.is_elsewhere()
+                && !self.ends.consumer.is_ready()
                 && self.blocked.is_none()
                 && !self.ends.consumer.owes_room()
-                && self.vain <= VAIN
-                && !self.origin.is_elsewhere(),
+                && self.vain <= VAIN,
         )
     }
 
