@@ -25,8 +25,8 @@ use crate::session::{CallParts, Departure, Settled, Started};
 /// | non-blocking | `.submit()`, then [`try_take`](Call::try_take) |
 /// | callback | `.on_complete(f)` |
 ///
-/// The deadline counts from the start. Dropping a started call cancels it (over a mailbox nothing is: what was put there stays); a
-/// call that is polled once and then held delays no other.
+/// The deadline counts from the start. Dropping a started call cancels it (over a mailbox nothing is: what was put there
+/// stays); a call that is polled once and then held delays no other.
 ///
 /// **Cancel safety**: a call in a `select!` may be polled by reference and polled on; its result is not lost.
 ///
