@@ -34,18 +34,17 @@ impl Worker for Adder {
 fn total(workers: &WorkerClient) -> Result<u64, Error> {
     let piece = LAST / PIECES;
     let calls = (0..PIECES).map(|at| workers.sum(at * piece + 1, (at + 1) * piece + 1));
-    farcall::submit_all(calls).into_iter().map(|call| call.wait()).sum()
+    let sum = farcall::submit_all(calls).into_iter().map(|call| call.wait()).sum::<Result<u64, Error>>()?;
+    if sum == LAST * (LAST + 1) / 2 { Ok(sum) } else { Err(Error::config(format!("the sum is not {sum}"))) }
 }
 
 /// The best time of some.
 fn best(workers: &WorkerClient) -> Result<Duration, Error> {
-    let mut best = Duration::MAX;
-    for _ in 0..10 {
+    let time = |_| {
         let begun = Instant::now();
-        total(workers)?;
-        best = best.min(begun.elapsed());
-    }
-    Ok(best)
+        total(workers).map(|_| begun.elapsed())
+    };
+    (0..10).map(time).try_fold(Duration::MAX, |best, time| Ok(best.min(time?)))
 }
 
 /// Serves until standard input ends; says where on standard output, unless that is where it serves.
@@ -93,7 +92,8 @@ fn main() -> Result<(), Error> {
     println!("one worker over each of {} wires: {}", urls.len(), total(&over_all)?);
     for (mut child, _) in started {
         drop(child.stdin.take());
-        child.wait().map_err(|error| failed("a worker", error))?;
+        let ended = child.wait().map_err(|error| failed("a worker", error))?;
+        ended.success().then_some(()).ok_or_else(|| Error::config(format!("a worker ended with {ended}")))?;
     }
     Ok(())
 }
