@@ -52,7 +52,8 @@ pub trait Link: Send {
     /// A [`LinkFault`] ends the connection.
     fn receive(&mut self) -> Result<Received<'_>, LinkFault>;
 
-    /// Whether there is nothing to receive, on a wire that can tell without a system call; others never say.
+    /// Whether [`receive`](Link::receive) would find nothing and has nothing to do, on a wire that can tell without a system
+    /// call; others never say.
     fn is_quiet(&self) -> Option<bool> {
         None
     }
