@@ -67,6 +67,8 @@ pub struct Driver {
     waiting: Waiting,
     /// The link can be looked at without a system call.
     looks_free: bool,
+    /// Whoever sleeps at the link chooses what it is woken for.
+    sleeps_on_descriptors: bool,
     /// Turns in which frames came or went; written by who has the turn.
     moves: AtomicU32,
     company: polite::Company,
@@ -112,6 +114,10 @@ impl Driver {
     pub fn new(parts: Parts) -> Arc<Self> {
         let Parts { session, link, host, server, home, waiting, url } = parts;
         let looks_free = link.is_quiet().is_some();
+        #[cfg(unix)]
+        let sleeps_on_descriptors = matches!(link.readiness(), Readiness::Fd { .. });
+        #[cfg(not(unix))]
+        let sleeps_on_descriptors = false;
         Arc::new(Driver {
             session,
             peer: Mutex::new(link.peer()),
@@ -121,6 +127,7 @@ impl Driver {
             room: AtomicUsize::new(0),
             waiting,
             looks_free,
+            sleeps_on_descriptors,
             moves: AtomicU32::new(0),
             company: polite::Company::default(),
             host,

@@ -100,6 +100,11 @@ pub trait Link: Send {
         true
     }
 
+    /// The same for somebody who waits for room only: what has arrived, or arrives, is no news to him.
+    fn arm_for_room(&mut self) -> bool {
+        true
+    }
+
     /// "I look for news myself": until somebody arms again, none need be signalled.
     ///
     /// **Callers**: others may sleep at the link, who then hear of nothing; whoever disarms arms again before he goes away.

@@ -198,7 +198,7 @@ impl Driver {
 
     /// Whether more is likely to come soon, now that something has come: nothing is in its way.
     pub(super) fn is_lively(self: &Arc<Self>) -> bool {
-        self.is_polite() && self.look(|turn| turn.link.is_some() && !turn.blocked)
+        self.is_polite() && self.look(|turn| turn.link.is_some() && (!turn.blocked || self.looks_free))
     }
 
     /// Looks whether something has come, and does a turn if so.
@@ -235,8 +235,13 @@ impl Driver {
             }
         };
         let (mut settled, mut soon) = (None, false);
+        let mut moves = self.moves();
         while settled.is_none() {
             let glance = self.glance(false);
+            // A large message is on its way.
+            if std::mem::replace(&mut moves, self.moves()) != moves {
+                patience.renew();
+            }
             if glance != Glance::Quiet || patience.looks.is_multiple_of(LOOKS) {
                 settled = self.session.try_take(token);
             }

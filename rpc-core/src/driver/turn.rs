@@ -89,7 +89,8 @@ impl Turn {
     /// Arms the link for a sleep.
     pub(super) fn stand(&mut self) -> Standing {
         let wants = self.wants();
-        let quiet = !wants.read || self.link.as_mut().is_none_or(|link| link.arm());
+        let quiet =
+            self.link.as_mut().is_none_or(|link| if wants.read { link.arm() } else { link.arm_for_room() });
         Standing { wants, quiet }
     }
 }
@@ -270,7 +271,8 @@ impl Driver {
         if blocked || was_blocked {
             self.session.note_link(now, blocked, turn.partial, link.accepted() > before);
         }
-        if blocked != was_blocked {
+        // Who sleeps on descriptors sleeps on others now; a bell rings for room as well.
+        if blocked != was_blocked && self.sleeps_on_descriptors {
             self.rouse();
         }
         if !blocked && watched && self.session.sent_all(chores) {

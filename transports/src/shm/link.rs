@@ -62,6 +62,8 @@ pub(crate) struct ShmLink {
     vain: u64,
     /// The peer has said that nothing more will come.
     is_over: bool,
+    /// Somebody looks for news himself and arms before he goes away.
+    is_awake: bool,
 }
 
 impl ShmLink {
@@ -90,6 +92,7 @@ impl ShmLink {
             idle: 0,
             vain: 0,
             is_over: false,
+            is_awake: false,
         })
     }
 
@@ -115,13 +118,18 @@ impl ShmLink {
         if self.ends.rest.is_announced() && !self.ends.rest.is_seen() && self.owed == 0 && !is_suspect {
             return;
         }
-        self.disarm();
+        self.take_back();
         if self.owed > 0 || is_suspect {
             let rings = self.bell.clear();
             self.vain = self.vain.saturating_add(rings.saturating_sub(self.owed));
             self.owed = self.owed.saturating_sub(rings);
         }
         self.ends.rest.announce();
+    }
+
+    /// Whoever was announced to sleep does not.
+    fn take_back(&mut self) {
+        self.owed += u64::from(self.ends.rest.awake());
     }
 
     fn has_room(&mut self) -> bool {
@@ -155,7 +163,9 @@ impl Link for ShmLink {
             // Once before it is told to wait, so that it is rung for when there is room.
             self.blocked = Some(frame.size());
             self.tell();
-            self.listen();
+            if !self.is_awake {
+                self.listen();
+            }
             pushed = self.ends.producer.push(frame.head, frame.body).map_err(broken)?;
         }
         if pushed == Pushed::Full {
@@ -205,7 +215,7 @@ impl Link for ShmLink {
         // While a frame waits for room, each look is a turn.
         Some(
             !self.origin.is_elsewhere()
-                && self.blocked.is_none()
+                && !(self.blocked.is_some() && self.ends.producer.may_have_room())
                 && self.vain <= VAIN
                 && !self.ends.consumer.is_ready(),
         )
@@ -232,13 +242,27 @@ impl Link for ShmLink {
         if self.origin.is_elsewhere() || self.ends.consumer.is_ready() || self.has_room() {
             return false;
         }
+        self.is_awake = false;
         self.listen();
         !self.ends.consumer.is_ready() && !self.has_room()
     }
 
+    fn arm_for_room(&mut self) -> bool {
+        if self.blocked.is_none() {
+            return true;
+        }
+        if self.origin.is_elsewhere() || self.has_room() {
+            return false;
+        }
+        self.is_awake = false;
+        self.listen();
+        !self.has_room()
+    }
+
     fn disarm(&mut self) {
         if !self.origin.is_elsewhere() {
-            self.owed += u64::from(self.ends.rest.awake());
+            self.is_awake = true;
+            self.take_back();
         }
     }
 
