@@ -18,6 +18,7 @@ use crate::transport::{Capabilities, Link, Peer, Readiness};
 use crate::wire::{Open, Opened};
 
 mod attend;
+mod direct;
 mod ending;
 mod host;
 mod polite;
@@ -239,12 +240,21 @@ impl Driver {
 
     /// The same for a caller that knows the time.
     pub fn flush_at(self: &Arc<Self>, now: Time) {
-        self.flush_by(now, |_| {});
+        if self.has_to_flush(now) {
+            self.flush_by(now, |_| {});
+        }
     }
 
     /// The same for one that is going to look for the answer: nobody need ring for it.
     pub fn flush_awake(self: &Arc<Self>, now: Time) {
-        self.flush_by(now, Turn::stay_awake);
+        if self.has_to_flush(now) {
+            self.flush_by(now, Turn::stay_awake);
+        }
+    }
+
+    /// What the link has not taken yet it takes when it says that there is room.
+    fn has_to_flush(&self, now: Time) -> bool {
+        self.session.has_unsent() || self.session.due() <= now
     }
 
     fn flush_by(self: &Arc<Self>, now: Time, first: impl Fn(&mut Turn)) {

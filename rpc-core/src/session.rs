@@ -4,6 +4,7 @@
 //! outside, handlers run outside.
 
 use std::collections::VecDeque;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::Waker;
@@ -27,9 +28,8 @@ pub use chores::{Chores, Rare};
 pub use incoming::{Outcome, Request};
 use requests::Requests;
 use running::Running;
-pub use waiters::CallParts;
 use waiters::Waiters;
-pub use waiters::{Settled, Started};
+pub use waiters::{CallParts, Departure, Settled, Started};
 
 /// How often a thread gives the processor away to who holds the lock before it goes to sleep for it. Threads that sleep
 /// for a lock are woken one after the other; on a busy machine each waits its turn for a processor with all the others
@@ -62,11 +62,19 @@ pub enum Expected {
 #[derive(Debug)]
 pub struct Session {
     inner: Mutex<Inner>,
-    /// Whether requests wait, for those who only want to know that.
+    hints: Hints,
+}
+
+/// What was true when the lock was last let go, for those who need not know better than that.
+#[derive(Debug, Default)]
+struct Hints {
+    /// Requests wait.
     requested: AtomicBool,
-    /// Somebody dispatches.
-    claimed: AtomicBool,
-    /// Nothing is due before this, for those who only want to know that; in nanoseconds.
+    /// Frames wait to be taken.
+    unsent: AtomicBool,
+    /// A thread sits at the link.
+    seated: AtomicBool,
+    /// Nothing is due before this; in nanoseconds.
     due: AtomicU64,
 }
 
@@ -88,6 +96,39 @@ struct Inner {
     asked: bool,
 }
 
+/// The session while it is locked.
+struct Locked<'a> {
+    inner: MutexGuard<'a, Inner>,
+    hints: &'a Hints,
+}
+
+impl Deref for Locked<'_> {
+    type Target = Inner;
+
+    #[inline]
+    fn deref(&self) -> &Inner {
+        &self.inner
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Inner {
+        &mut self.inner
+    }
+}
+
+impl Drop for Locked<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let due = self.inner.machine.poll_timeout().unwrap_or(Time::NEVER);
+        self.hints.due.store(due.as_nanos(), Ordering::Relaxed);
+        self.hints.requested.store(!self.inner.requests.is_empty(), Ordering::Release);
+        self.hints.unsent.store(!self.inner.machine.is_flushed(), Ordering::Release);
+        self.hints.seated.store(self.inner.bench.is_seated(), Ordering::Release);
+    }
+}
+
 impl Session {
     /// A session at its beginning.
     pub fn new(machine: Machine) -> Self {
@@ -104,18 +145,28 @@ impl Session {
                 armed: None,
                 asked: false,
             }),
-            requested: AtomicBool::new(false),
-            claimed: AtomicBool::new(false),
-            due: AtomicU64::new(0),
+            hints: Hints::default(),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    #[inline]
+    fn lock(&self) -> Locked<'_> {
+        let inner = match self.inner.try_lock() {
+            Ok(inner) => inner,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => self.lock_slowly(),
+        };
+        Locked { inner, hints: &self.hints }
+    }
+
+    #[cold]
+    fn lock_slowly(&self) -> MutexGuard<'_, Inner> {
         for _ in 0..PATIENCE {
+            std::thread::yield_now();
             match self.inner.try_lock() {
                 Ok(inner) => return inner,
                 Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+                Err(TryLockError::WouldBlock) => {}
             }
         }
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
@@ -131,10 +182,9 @@ impl Session {
             inner.absorb(event, chores);
         }
         inner.absorb_events(chores);
-        self.claim_for(&mut inner, chores);
-        self.note_requests(&inner);
-        self.note_due(&inner);
-        Ok(self.due() <= now || !inner.machine.is_flushed() || !inner.watchers.is_empty())
+        inner.claim_for(chores);
+        let is_due = inner.machine.poll_timeout().is_some_and(|due| due <= now);
+        Ok(is_due || !inner.machine.is_flushed() || !inner.watchers.is_empty())
     }
 
     /// Time has passed, and frames are taken to be sent: about `budget` bytes.
@@ -159,7 +209,6 @@ impl Session {
             bytes += frame.head.as_slice().len() + frame.body().len();
             frames.push_back(frame);
         }
-        self.note_due(&inner);
         Step {
             more: !inner.machine.is_flushed(),
             over_budget: inner.must_pause(),
@@ -198,15 +247,15 @@ impl Session {
     }
 
     /// Nothing is due before this.
+    #[inline]
     pub fn due(&self) -> Time {
-        Time::from_nanos(self.due.load(Ordering::Relaxed))
+        Time::from_nanos(self.hints.due.load(Ordering::Relaxed))
     }
 
-    fn note_due(&self, inner: &Inner) {
-        let due = inner.machine.poll_timeout().unwrap_or(Time::NEVER).as_nanos();
-        if due != self.due.load(Ordering::Relaxed) {
-            self.due.store(due, Ordering::Relaxed);
-        }
+    /// Whether frames wait to be taken, so far as this thread has made them wait: what another thread adds is its to send.
+    #[inline]
+    pub fn has_unsent(&self) -> bool {
+        self.hints.unsent.load(Ordering::Acquire)
     }
 
     /// When [`step`](Self::step) is due; an attendant calls this before it sleeps, and is woken if it becomes earlier.
@@ -276,7 +325,6 @@ impl Session {
             inner.machine.handle_link_lost(error, handed);
             inner.absorb_events(chores);
             inner.requests.clear();
-            self.note_requests(&inner);
             chores.wake_all(&mut inner.watchers);
             chores.wake_all(&mut inner.mourners);
         }
@@ -347,6 +395,27 @@ impl Session {
         }
         drop(inner);
         drop(watcher);
+    }
+
+    /// The same for a handler after which no other is about to run: its verdict is given, to be sent now, if nothing is in
+    /// front of it.
+    pub fn finish_now(&self, key: InKey, outcome: Outcome) -> Option<Outgoing> {
+        let mut inner = self.lock();
+        let is_watched = !inner.watchers.is_empty() || inner.machine.is_closing();
+        let (failed, buf) = match outcome {
+            Outcome::Value(buf) if !is_watched => (false, buf),
+            Outcome::Failed(buf) if !is_watched => (true, buf),
+            other => {
+                drop(inner);
+                self.finish(key, other);
+                return None;
+            }
+        };
+        let watcher = inner.running.forget(key);
+        let frame = inner.machine.reply_now(key, failed, buf);
+        drop(inner);
+        drop(watcher);
+        frame
     }
 
     /// How far a call to be served has come; `None` after its verdict.

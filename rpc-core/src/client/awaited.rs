@@ -8,18 +8,20 @@ use crate::client::Call;
 use crate::client::call::State;
 use crate::driver::Looked;
 use crate::error::Error;
+use crate::session::Departure;
 
 impl<T, E: From<Error>> Future for Call<T, E> {
     type Output = Result<T, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let started = this.start(Some(cx.waker()));
+        let looks = matches!(this.state, State::Encoded(_)) && this.driver().may_look();
+        let started = this.start(Some(cx.waker()), Departure::AtOnceIfAlone, looks);
         let State::Started(token) = this.state else { return Poll::Ready(this.refused()) };
         if let Some(started) = started {
             let driver = this.driver();
             let mut patience = started.alone.then(|| driver.patience(true)).flatten();
-            let looks = patience.is_some() && driver.may_look();
+            let looks = patience.is_some() && looks;
             if looks {
                 driver.flush_awake(started.at);
             } else if started.alone || (started.many && driver.is_side_by_side()) {

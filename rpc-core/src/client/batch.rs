@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::client::Call;
 use crate::driver::Driver;
 use crate::error::Error;
+use crate::session::Departure;
 
 /// Starts calls in order and sends them in one flush for each connection. They come back for their results.
 ///
@@ -22,7 +23,7 @@ pub fn submit_all<T, E: From<Error>>(calls: impl IntoIterator<Item = Call<T, E>>
     let mut calls: Vec<_> = calls.into_iter().collect();
     let mut unflushed: Option<Arc<Driver>> = None;
     for call in &mut calls {
-        let Some(started) = call.start(None) else { continue };
+        let Some(started) = call.start(None, Departure::WithOthers, false) else { continue };
         if (started.alone || started.many) && call.driver().is_side_by_side() {
             call.driver().flush_at(started.at);
         }

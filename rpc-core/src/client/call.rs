@@ -13,7 +13,7 @@ use crate::context;
 use crate::driver::{Driver, Patience, with_thread_waker};
 use crate::error::{Code, Error, Fate};
 use crate::limits::{EXACT, MAX_DEADLINE};
-use crate::session::{CallParts, Settled, Started};
+use crate::session::{CallParts, Departure, Settled, Started};
 
 /// A call of a remote method. Nothing happens until it is started, which happens at its first poll, or by
 /// [`wait`](Call::wait), [`submit`](Call::submit), [`on_complete`](Call::on_complete) or [`detach`](Call::detach).
@@ -128,17 +128,17 @@ impl<T, E> Call<T, E> {
     }
 
     /// Starts the call unless it has been started; a call of a pool, where it can be started.
-    pub(super) fn start(&mut self, waker: Option<&Waker>) -> Option<Started> {
+    pub(super) fn start(&mut self, waker: Option<&Waker>, departure: Departure, awake: bool) -> Option<Started> {
         self.choose();
-        let mut started = self.start_here(waker);
+        let mut started = self.start_here(waker, departure, awake);
         while started.is_none() && self.starts_again() {
-            started = self.start_here(waker);
+            started = self.start_here(waker, departure, awake);
         }
         started
     }
 
     /// Starts the call on its connection unless it has been started.
-    fn start_here(&mut self, waker: Option<&Waker>) -> Option<Started> {
+    fn start_here(&mut self, waker: Option<&Waker>, departure: Departure, awake: bool) -> Option<Started> {
         let body = match std::mem::replace(&mut self.state, State::Done) {
             State::Encoded(body) => body,
             other => {
@@ -157,14 +157,14 @@ impl<T, E> Call<T, E> {
         let (object, method) = (self.core.object, self.method);
         let looks = driver.is_polite();
         let parts = |body| CallParts { object, method, body, now, deadline, cause, looks, priority };
-        let mut started = driver.session().start(parts(body), waker.cloned());
+        let mut started = driver.start(parts(body), waker.cloned(), departure, awake);
         // Credit may have come back that nobody has read, and who fails at once never reads.
         if let Err((error, body)) = &mut started
             && error.code() == Code::Overloaded
         {
             let body = std::mem::take(body);
             driver.touch();
-            started = driver.session().start(parts(body), waker.cloned());
+            started = driver.start(parts(body), waker.cloned(), departure, awake);
         }
         match started {
             Ok(started) => {
@@ -240,9 +240,9 @@ impl<T, E: From<Error>> Call<T, E> {
         let blocked = driver.host().block(&mut || {
             let polite = driver.is_polite();
             let started = if polite {
-                self.start_here(None)
+                self.start_here(None, Departure::AtOnce, true)
             } else {
-                with_thread_waker(|waker| self.start_here(Some(waker)))
+                with_thread_waker(|waker| self.start_here(Some(waker), Departure::AtOnce, false))
             };
             match started {
                 Some(started) if polite => driver.flush_awake(started.at),
@@ -286,8 +286,8 @@ impl<T, E: From<Error>> Call<T, E> {
     /// # Ok::<(), farcall::Error>(())
     /// ```
     pub fn submit(mut self) -> Self {
-        if self.start(None).is_some() {
-            self.driver().flush();
+        if let Some(started) = self.start(None, Departure::AtOnce, false) {
+            self.driver().flush_at(started.at);
         }
         self
     }
@@ -311,8 +311,8 @@ impl<T, E: From<Error>> Call<T, E> {
     /// # Ok::<(), farcall::Error>(())
     /// ```
     pub fn try_take(&mut self) -> Option<Result<T, E>> {
-        if self.start(None).is_some() {
-            self.driver().flush();
+        if let Some(started) = self.start(None, Departure::AtOnce, false) {
+            self.driver().flush_at(started.at);
         }
         let State::Started(token) = self.state else { return Some(self.refused()) };
         let driver = Arc::clone(self.driver());
@@ -345,8 +345,8 @@ impl<T, E: From<Error>> Call<T, E> {
         T: Send + 'static,
         E: Send + 'static,
     {
-        if self.start(None).is_some() {
-            self.driver().flush();
+        if let Some(started) = self.start(None, Departure::AtOnce, false) {
+            self.driver().flush_at(started.at);
         }
         let host = Arc::clone(self.driver().host());
         host.call_back(Box::pin(async move { f(self.await) }))
@@ -366,7 +366,7 @@ impl<T, E: From<Error>> Call<T, E> {
     /// # Ok::<(), farcall::Error>(())
     /// ```
     pub fn detach(mut self) -> Result<(), Error> {
-        let started = self.start(None).is_some();
+        let started = self.start(None, Departure::WithOthers, false).is_some();
         let result = match std::mem::replace(&mut self.state, State::Done) {
             State::Started(token) => self.driver().session().detach(token),
             State::Refused(error) => Err(error),

@@ -276,7 +276,7 @@ impl Driver {
     /// Whether a call that was started alone looks for its verdict in its first poll; if not, other tasks that are ready have
     /// their turn first, and may start calls as well.
     pub fn may_look(&self) -> bool {
-        self.company.is_none()
+        self.is_polite() && self.company.is_none()
     }
 
     /// Leaves the processor to the other tasks that are ready, to look again after them.

@@ -169,6 +169,34 @@ impl CallsOut {
         OutKey(key)
     }
 
+    /// Adds a call and hands out its only frame, for which there is credit: nothing is in front of it.
+    pub(super) fn add_and_pop(&mut self, call: NewCall, now: Time, frame: u64) -> (OutKey, Outgoing) {
+        let latest = call.latest();
+        let place = self.flight.vacant_key();
+        let id = self.next_id(place);
+        let phase = Phase::Sent { frame };
+        let key = self.calls.insert(CallOut { id, token: Some(call.token), detached: false, latest, phase });
+        let key = u32::try_from(key).expect("calls are bounded far below 2^32");
+        self.flight.insert(key);
+        self.earliest = Some(self.earliest.map_or(latest, |earliest| earliest.min(latest)));
+        let NewCall { object, method, body, at, deadline: until, cause, priority, .. } = call;
+        let head = Head { method, object, ..Head::new(Kind::Call, id) };
+        let deadline = Some(until.since(now.max(at)));
+        let options = Options { deadline, cause, priority, detached: false, refused: None };
+        (OutKey(key), Outgoing { head: head.encode(options), body: Body::Whole(body) })
+    }
+
+    /// The number of the next call in flight, which has this place.
+    fn next_id(&mut self, place: usize) -> u64 {
+        self.sequence += 1;
+        (self.sequence << PLACE_BITS) | place as u64
+    }
+
+    /// Whether nothing is in front of a call that is added now, and there is credit for it.
+    pub(super) fn is_clear(&self, window: u32) -> bool {
+        self.queued == 0 && self.cutting.is_none() && self.flight.len() < window as usize
+    }
+
     /// The next frame in start order, as long as there is credit. `frame` is its number on the link.
     pub(super) fn pop(&mut self, now: Time, window: u32, frame: u64) -> Option<Outgoing> {
         if self.cutting.is_some() {
@@ -186,12 +214,13 @@ impl CallsOut {
                     if call.token.is_none() {
                         self.detached -= weight(&body);
                     }
+                    let detached = call.token.is_none();
                     let place = self.flight.insert(key);
-                    self.sequence += 1;
-                    call.id = (self.sequence << PLACE_BITS) | place as u64;
+                    let id = self.next_id(place);
+                    let call = &mut self.calls[key as usize];
+                    call.id = id;
                     let head = Head { method, object, ..Head::new(Kind::Call, call.id) };
                     let deadline = Some(until.since(now.max(at)));
-                    let detached = call.token.is_none();
                     let options = Options { deadline, cause, priority, detached, refused: None };
                     if body.len() <= MAX_FRAGMENT {
                         return Some(Outgoing { head: head.encode(options), body: Body::Whole(body) });

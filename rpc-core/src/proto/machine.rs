@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::error::{Code, Error, Fate};
-use crate::limits::{HANDSHAKE, PING_AFTER};
+use crate::limits::{HANDSHAKE, MAX_FRAGMENT, PING_AFTER};
 use crate::proto::assembly::Lane;
 use crate::proto::calls_in::CallsIn;
 use crate::proto::calls_out::CallsOut;
@@ -208,6 +208,37 @@ impl Machine {
         }
     }
 
+    /// The same for a call that is to be handed out at once, if nothing is in front of it; otherwise it waits like others.
+    ///
+    /// # Errors
+    /// As [`call`](Machine::call).
+    pub fn call_now(&mut self, call: NewCall, now: Time) -> Result<(OutKey, Option<Outgoing>), (Error, NewCall)> {
+        let is_clear = |peer: &PeerLimits| {
+            call.body.len() <= MAX_FRAGMENT && self.outbox.is_empty() && self.calls_out.is_clear(peer.window)
+        };
+        if !self.peer.as_ref().is_some_and(is_clear) {
+            return self.call(call).map(|key| (key, None));
+        }
+        if let Some(error) = self.check_call(&call) {
+            return Err((error, call));
+        }
+        self.hasten(call.latest());
+        self.expect_answer(now);
+        self.handed_out = self.handed_out.saturating_add(1);
+        let (key, frame) = self.calls_out.add_and_pop(call, now, self.handed_out);
+        Ok((key, Some(frame)))
+    }
+
+    /// A call is about to be handed out.
+    fn expect_answer(&mut self, now: Time) {
+        if self.calls_out.in_flight() == 0 {
+            self.liveness.expects(now);
+            if self.config.needs_ping {
+                self.hasten(now + PING_AFTER);
+            }
+        }
+    }
+
     fn check_call(&self, call: &NewCall) -> Option<Error> {
         let refuse = |code, text: String| Some(Error::new(code, Fate::NotSent, text));
         let Some(peer) = &self.peer else {
@@ -309,6 +340,20 @@ impl Machine {
         self.outbox.push_verdict(Kind::Reply, flags, key.id(), payload);
     }
 
+    /// The same for a verdict that is to be handed out at once, if nothing is in front of it; otherwise it waits like others.
+    pub fn reply_now(&mut self, key: InKey, failed: bool, payload: Vec<u8>) -> Option<Outgoing> {
+        let limit = self.peer.as_ref().map_or(0, |peer| peer.max_message);
+        if !self.outbox.is_open_and_empty() || payload.len() > limit.min(MAX_FRAGMENT) {
+            self.reply(key, failed, payload);
+            return None;
+        }
+        self.calls_in.remove(key)?;
+        self.handed_out = self.handed_out.saturating_add(1);
+        self.calls_next = true;
+        let flags = if failed { Flags::FAILED } else { Flags::NONE };
+        Some(Outgoing::control(Head { flags, ..Head::new(Kind::Reply, key.id()) }, payload))
+    }
+
     /// The call ended without a value. A verdict already given stands.
     pub fn refuse(&mut self, key: InKey, error: &Error) {
         if self.calls_in.remove(key).is_some() {
@@ -359,11 +404,8 @@ impl Machine {
             return None;
         }
         let window = self.peer.as_ref()?.window;
-        if self.calls_out.in_flight() == 0 && self.calls_out.queued() > 0 {
-            self.liveness.expects(now);
-            if self.config.needs_ping {
-                self.hasten(now + PING_AFTER);
-            }
+        if self.calls_out.queued() > 0 {
+            self.expect_answer(now);
         }
         self.calls_out.pop(now, window, self.handed_out.saturating_add(1))
     }

@@ -115,6 +115,11 @@ impl Outbox {
         self.control.is_empty() && self.pongs.is_empty() && self.small.is_empty() && self.large.is_empty()
     }
 
+    /// Whether nothing waits, and goodbye has not been said.
+    pub(super) fn is_open_and_empty(&self) -> bool {
+        self.is_empty() && !self.closed
+    }
+
     /// Bytes that the peer has made this side queue, with something for each frame.
     pub(super) fn answer_bytes(&self) -> usize {
         self.answer_bytes

@@ -26,7 +26,7 @@ struct Pool<F>(Mutex<Vec<Box<Held<F>>>>);
 struct Held<F> {
     future: Pin<Box<Option<F>>>,
     run: Option<Run>,
-    /// Where the box goes at the end; empty while it lies there.
+    /// Where the box goes at the end, once it has left.
     home: Option<Arc<Pool<F>>>,
 }
 
@@ -36,15 +36,15 @@ impl Pools {
     where
         F: Future<Output = Result<Encoded, Refusal>> + Send + 'static,
     {
-        let pool = self.0.get_or_init(|| Arc::new(Pool::<F>(Mutex::default())));
-        let pool: Arc<Pool<F>> = Arc::clone(pool).downcast().expect("a method has one future type");
+        let shared = self.0.get_or_init(|| Arc::new(Pool::<F>(Mutex::default())));
+        let pool: &Pool<F> = shared.downcast_ref().expect("a method has one future type");
         let mut held = pool.take();
         held.future.as_mut().set(Some(future));
         held.run = Some(run);
-        held.home = Some(pool);
         match held.step(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(()) => held.recycle(),
+            Poll::Ready(()) => pool.give(held),
             Poll::Pending => {
+                held.home = Arc::clone(shared).downcast().ok();
                 if let Some(run) = &mut held.run {
                     run.leave(load);
                     let host = Arc::clone(run.driver().host());

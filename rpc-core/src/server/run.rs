@@ -70,7 +70,9 @@ impl Run {
             Ok(Encoded { failed: true, buf }) => Outcome::Failed(buf),
             Err(Refusal(error)) => Outcome::Refused(error),
         };
-        self.driver().session().finish(self.serving().key, outcome);
+        let Serving { driver, key, .. } = self.serving();
+        // Others that went elsewhere come to their end together with it: they are sent together.
+        if self.permit.is_none() { driver.finish(*key, outcome) } else { driver.session().finish(*key, outcome) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which of the waiting threads sits at the link, and who follows when it stands up.
 
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use crate::session::Session;
@@ -9,6 +10,12 @@ use crate::time::Time;
 pub(super) struct Bench {
     seated: bool,
     waiting: Vec<(u64, Waker)>,
+}
+
+impl Bench {
+    pub(super) fn is_seated(&self) -> bool {
+        self.seated
+    }
 }
 
 /// Whether a thread may sit at the link.
@@ -51,7 +58,7 @@ impl Session {
 
     /// Whether a thread sits at the link, and so may sleep there.
     pub fn is_seated(&self) -> bool {
-        self.lock().bench.seated
+        self.hints.seated.load(Ordering::Acquire)
     }
 
     /// Gives the seat up; the returned successor must be woken.

@@ -34,7 +34,6 @@ impl Session {
     pub fn expect_answers(&self, until: Time) {
         let mut inner = self.lock();
         inner.machine.expect_answers(until);
-        self.note_due(&inner);
     }
 
     /// What the peer has said of a service (`Some(Ok)`), or why the session has ended; neither yet: then `waker` is woken.

@@ -13,12 +13,18 @@ pub(super) struct Requests {
     queue: VecDeque<Request>,
     /// Bytes that the queue holds.
     bytes: usize,
+    /// Somebody dispatches.
+    claimed: bool,
 }
 
 impl Requests {
     /// Whether so many bytes wait that no more should come.
     pub(super) fn is_full(&self) -> bool {
         self.bytes > SEND_BUDGET
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
     }
 
     fn pop(&mut self) -> Option<Request> {
@@ -54,87 +60,85 @@ impl Inner {
     pub(super) fn may_hand_over(&self) -> bool {
         self.requests.queue.is_empty() && !self.is_over_budget()
     }
-}
 
-impl Session {
     /// With a request that is handed over goes the right to dispatch; without that it waits like others.
-    pub(super) fn claim_for(&self, inner: &mut Inner, chores: &mut Chores) {
-        if !chores.takes || chores.request.is_none() {
-            return;
-        }
+    pub(super) fn claim_for(&mut self, chores: &mut Chores) {
+        let Some(request) = chores.request.as_ref().filter(|_| chores.takes) else { return };
         // Later ones of the same turn are queued behind it.
         chores.takes = false;
-        if self.claimed.swap(true, Ordering::AcqRel) {
-            if let Some(request) = chores.request.take() {
-                inner.requests.push(request);
-            }
-        } else if let Some(request) = &chores.request {
-            inner.machine.begin(request.key);
+        if !std::mem::replace(&mut self.requests.claimed, true) {
+            self.machine.begin(request.key);
+        } else if let Some(request) = chores.request.take() {
+            self.requests.push(request);
         }
     }
 
+    fn next_request(&mut self) -> Option<Request> {
+        loop {
+            // What the peer does not take is not made either.
+            if self.is_over_budget() {
+                return None;
+            }
+            match self.requests.pop() {
+                Some(request) if !self.machine.begin(request.key) => {}
+                next => return next,
+            }
+        }
+    }
+}
+
+impl Session {
     /// A request that was handed over waits like others: more has come that may concern it.
+    #[inline]
     pub fn put_back(&self, chores: &mut Chores) {
-        let Some(request) = chores.request.take() else { return };
+        if let Some(request) = chores.request.take() {
+            self.put_first(request);
+        }
+    }
+
+    #[cold]
+    fn put_first(&self, request: Request) {
         let mut inner = self.lock();
         inner.machine.postpone(request.key);
         inner.requests.bytes += weight(&request);
         inner.requests.queue.push_front(request);
-        self.note_requests(&inner);
-        drop(inner);
-        self.claimed.store(false, Ordering::Release);
-    }
-
-    pub(super) fn note_requests(&self, inner: &Inner) {
-        self.requested.store(!inner.requests.queue.is_empty(), Ordering::Release);
+        inner.requests.claimed = false;
     }
 
     /// Whether requests wait.
+    #[inline]
     pub fn has_requests(&self) -> bool {
-        self.requested.load(Ordering::Acquire)
+        self.hints.requested.load(Ordering::Acquire)
     }
 
     /// Whether requests wait that somebody may dispatch now.
     pub fn has_dispatchable(&self) -> bool {
-        self.has_requests() && !self.claimed.load(Ordering::Acquire) && {
+        self.has_requests() && {
             let inner = self.lock();
-            !inner.requests.queue.is_empty() && !inner.is_over_budget()
+            !inner.requests.claimed && !inner.requests.is_empty() && !inner.is_over_budget()
         }
     }
 
     /// Claims the right to dispatch, if there is something to dispatch and nobody does, and gives the first request.
     pub fn begin_dispatch(&self) -> Option<Request> {
-        if !self.has_requests() || self.claimed.swap(true, Ordering::AcqRel) {
+        if !self.has_requests() {
             return None;
         }
-        self.next_request()
+        let mut inner = self.lock();
+        if inner.requests.claimed {
+            return None;
+        }
+        let request = inner.next_request();
+        inner.requests.claimed = request.is_some();
+        request
     }
 
     /// The next request for whoever has claimed the right; `None` gives the right back.
     pub fn next_request(&self) -> Option<Request> {
-        if self.has_requests()
-            && let Some(next) = self.next(&mut self.lock())
-        {
-            return Some(next);
-        }
-        self.claimed.swap(false, Ordering::AcqRel);
-        // Whoever brought a request meanwhile found the right claimed, which the step above has seen, and went away.
-        if self.has_dispatchable() { self.begin_dispatch() } else { None }
-    }
-
-    fn next(&self, inner: &mut Inner) -> Option<Request> {
-        let next = loop {
-            // What the peer does not take is not made either.
-            if inner.is_over_budget() {
-                break None;
-            }
-            match inner.requests.pop() {
-                Some(request) if !inner.machine.begin(request.key) => {}
-                next => break next,
-            }
-        };
-        self.note_requests(inner);
-        next
+        let mut inner = self.lock();
+        let request = inner.next_request();
+        inner.requests.claimed = request.is_some();
+        request
     }
 
     /// A request waits again after it was taken; `waker` is woken when it is no longer wanted. `false`: it is not now.
@@ -171,7 +175,6 @@ impl Session {
                 next => break next,
             }
         };
-        self.note_requests(&inner);
         next
     }
 }

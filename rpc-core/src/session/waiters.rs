@@ -6,7 +6,7 @@ use slab::Slab;
 
 use crate::error::{Code, Error, Fate};
 use crate::limits::FLUSH_EVERY;
-use crate::proto::{NewCall, OutKey};
+use crate::proto::{NewCall, OutKey, Outgoing};
 use crate::session::Session;
 use crate::time::Time;
 
@@ -78,6 +78,17 @@ impl Waiters {
     }
 }
 
+/// When a call is to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// With the next flush.
+    WithOthers,
+    /// Now, if nothing is in front of it.
+    AtOnce,
+    /// Now, if besides nothing else is outstanding; others are sent together.
+    AtOnceIfAlone,
+}
+
 /// What a caller gives for its call, besides the slot.
 #[derive(Debug)]
 pub struct CallParts {
@@ -100,39 +111,44 @@ pub struct CallParts {
 }
 
 impl Session {
-    /// Starts a call; `waker` is woken with its verdict, unless the caller looks for it.
+    /// Starts a call; `waker` is woken with its verdict, unless the caller looks for it. What comes with it is to be sent
+    /// now, as `departure` asks.
     ///
     /// # Errors
     /// As [`Machine::call`](crate::proto::Machine::call), or why the session has ended; `NotSent`. The arguments' buffer
     /// comes back with the error.
-    pub fn start(&self, parts: CallParts, waker: Option<Waker>) -> Result<Started, (Error, Vec<u8>)> {
+    pub fn start(
+        &self,
+        parts: CallParts,
+        mut waker: Option<Waker>,
+        departure: Departure,
+    ) -> Result<(Started, Option<Outgoing>), (Error, Vec<u8>)> {
         let CallParts { object, method, body, now, deadline, cause, looks, priority } = parts;
-        let mut waker = waker;
         let mut inner = self.lock();
         if let Some(error) = &inner.ended {
             return Err((error.with_fate(Fate::NotSent), body));
         }
         let alone = inner.machine.outstanding() == 0;
+        let at_once = match departure {
+            Departure::WithOthers => false,
+            Departure::AtOnce => true,
+            Departure::AtOnceIfAlone => alone,
+        };
         let entry = inner.waiters.slots.vacant_key();
         let token = u32::try_from(entry).expect("calls are bounded far below 2^32");
-        match inner.machine.call(NewCall { token, object, method, body, at: now, deadline, cause, priority })
-        {
-            Ok(key) => {
-                // Dropped when the lock is free, if it is not wanted.
-                let waker = if alone && looks { None } else { waker.take() };
-                inner.waiters.slots.insert(Waiter { key, settled: None, waker });
-                let sooner = inner.armed.is_none_or(|armed| deadline < armed);
-                self.note_due(&inner);
-                Ok(Started {
-                    token,
-                    alone,
-                    many: inner.machine.queued().is_multiple_of(FLUSH_EVERY),
-                    at: now,
-                    sooner,
-                })
-            }
-            Err((error, call)) => Err((error, call.body)),
-        }
+        let call = NewCall { token, object, method, body, at: now, deadline, cause, priority };
+        let called = if at_once {
+            inner.machine.call_now(call, now)
+        } else {
+            inner.machine.call(call).map(|key| (key, None))
+        };
+        let (key, frame) = called.map_err(|(error, call)| (error, call.body))?;
+        // Dropped when the lock is free, if it is not wanted.
+        let waker = if alone && looks { None } else { waker.take() };
+        inner.waiters.slots.insert(Waiter { key, settled: None, waker });
+        let sooner = inner.armed.is_none_or(|armed| deadline < armed);
+        let many = frame.is_none() && inner.machine.queued().is_multiple_of(FLUSH_EVERY);
+        Ok((Started { token, alone, many, at: now, sooner }, frame))
     }
 
     /// The verdict, if it is there; the slot is then free. Otherwise `waker` is woken with it.

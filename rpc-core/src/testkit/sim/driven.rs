@@ -12,7 +12,7 @@ use super::end::{Asked, End, Ended, Start};
 use crate::driver::{Dispatch, Driver, Home, Host, Parts, Receive, Sleeper, Task, Waiting};
 use crate::error::{Code, Error, Fate, Gone};
 use crate::proto::{Config, InKey, Machine, Stage};
-use crate::session::{CallParts, Outcome, Request, Session, Settled};
+use crate::session::{CallParts, Departure, Outcome, Request, Session, Settled};
 use crate::testkit::ScriptedStream;
 use crate::time::Time;
 use crate::transport::Framed;
@@ -124,7 +124,8 @@ impl End for Driven {
         let Start { tag, body, at, deadline, cause } = start;
         let parts =
             CallParts { object: 1, method: 0, body, now: at, deadline, cause, looks: false, priority: 0 };
-        let started = self.session().start(parts, None).map_err(|(error, _body)| error)?;
+        let departure = if tag.is_multiple_of(2) { Departure::AtOnce } else { Departure::WithOthers };
+        let started = self.driver.start(parts, None, departure, false).map_err(|(error, _body)| error)?;
         self.pending.insert(tag, started.token);
         Ok(())
     }

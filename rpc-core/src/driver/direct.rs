@@ -1,0 +1,86 @@
+//! What goes out at once: a call or a verdict for which nothing else waits goes from its maker straight to the link.
+
+use std::sync::{Arc, MutexGuard};
+use std::task::Waker;
+
+use crate::driver::turn::Turn;
+use crate::driver::Driver;
+use crate::error::Error;
+use crate::proto::{InKey, Outgoing};
+use crate::session::{CallParts, Departure, Outcome, Started};
+use crate::transport::{OutFrame, Sent};
+
+impl Turn {
+    /// Whether a frame that is made now may go to the link as the next.
+    fn is_clear(&self) -> bool {
+        self.link.is_some() && !self.blocked && self.frames.is_empty() && self.closed.is_none()
+    }
+}
+
+impl Driver {
+    /// Starts a call; what it leaves unsent goes with the next flush. `awake`: its caller is going to look for the verdict, so
+    /// that nobody need ring for it.
+    ///
+    /// # Errors
+    /// As [`Session::start`](crate::session::Session::start).
+    pub fn start(
+        self: &Arc<Self>,
+        parts: CallParts,
+        waker: Option<Waker>,
+        departure: Departure,
+        awake: bool,
+    ) -> Result<Started, (Error, Vec<u8>)> {
+        let turn = if departure == Departure::WithOthers { None } else { self.turn.try_lock().ok() };
+        let Some(mut turn) = turn else {
+            return self.session.start(parts, waker, Departure::WithOthers).map(|(started, _)| started);
+        };
+        let departure = if turn.is_clear() { departure } else { Departure::WithOthers };
+        if awake {
+            turn.stay_awake();
+        }
+        let mut sent = true;
+        let result = self.session.start(parts, waker, departure).map(|(started, frame)| {
+            if let Some(frame) = frame {
+                sent = self.hand_over(&mut turn, frame);
+            }
+            started
+        });
+        self.let_go(turn, sent);
+        result
+    }
+
+    /// A handler that ran in place has come to its end. Its verdict goes out at once unless others are about to follow.
+    pub fn finish(self: &Arc<Self>, key: InKey, outcome: Outcome) {
+        let turn = if self.session.has_requests() { None } else { self.turn.try_lock().ok() };
+        let Some(mut turn) = turn else { return self.session.finish(key, outcome) };
+        let mut sent = true;
+        if !turn.is_clear() {
+            self.session.finish(key, outcome);
+        } else if let Some(frame) = self.session.finish_now(key, outcome) {
+            sent = self.hand_over(&mut turn, frame);
+        }
+        self.let_go(turn, sent);
+    }
+
+    /// Gives a frame to the link; `false`: the link is full, or at its end, and a flush finds out what follows.
+    fn hand_over(&self, turn: &mut Turn, frame: Outgoing) -> bool {
+        let Some(link) = &mut turn.link else { return false };
+        let out = OutFrame { head: frame.head.as_slice(), body: frame.body() };
+        if !matches!(link.send(out), Ok(Sent::Taken)) {
+            turn.frames.push_back(frame);
+            return false;
+        }
+        self.note_move();
+        let flushed = matches!(link.flush(), Ok(Sent::Taken));
+        frame.recycle();
+        flushed
+    }
+
+    /// The turn is free again; does what others wanted of it, and what is left to do.
+    fn let_go(self: &Arc<Self>, turn: MutexGuard<'_, Turn>, sent: bool) {
+        drop(turn);
+        if self.was_wanted() || !sent {
+            self.flush_by(self.time(), |_| {});
+        }
+    }
+}
