@@ -44,6 +44,23 @@ pub(crate) fn give(mut buf: Vec<u8>) {
     });
 }
 
+/// Distances from source to destination, within a page, at which some processors copy in one go many times slower.
+const TRAP: std::ops::Range<usize> = 1..64;
+
+/// What is copied at a time where there is such a trap: the C library copies so little by ordinary moves.
+const STEP: usize = 2 * 1024;
+
+/// Appends bytes, which may be many.
+pub(crate) fn append(buf: &mut Vec<u8>, bytes: &[u8]) {
+    buf.reserve(bytes.len());
+    let distance = buf.as_ptr().addr().wrapping_add(buf.len()).wrapping_sub(bytes.as_ptr().addr());
+    if bytes.len() > STEP && TRAP.contains(&(distance % 4096)) {
+        bytes.chunks(STEP).for_each(|chunk| buf.extend_from_slice(chunk));
+    } else {
+        buf.extend_from_slice(bytes);
+    }
+}
+
 /// The thread's reading buffer, [`SCRATCH`] bytes.
 pub(crate) fn take_scratch() -> Box<[u8]> {
     with(|cache| cache.scratch.take()).unwrap_or_else(|| vec![0; SCRATCH].into_boxed_slice())
