@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Waker;
+use std::time::Duration;
 
 use crate::driver::{Driver, Host, Receive};
 use crate::limits::{AT_ONCE, LOOK_AGAIN, PAUSE};
@@ -45,6 +46,9 @@ pub enum Moment {
     Over,
 }
 
+/// What a polite wait is longer for each time that something came: what a fragment takes to be copied a few times.
+const LONGER: Duration = Duration::from_micros(4);
+
 /// Looks between two looks at the clock.
 const LOOKS: u32 = 4;
 
@@ -60,14 +64,17 @@ pub struct Patience {
     looks_free: bool,
     looks: u32,
     since: Option<Time>,
+    /// How long it lasts since something has come.
+    lasts: Duration,
     /// When a task left the processor to others.
     left: Option<Time>,
 }
 
 impl Patience {
-    /// Begins again: something has come.
+    /// Begins again: something has come. The more has come or gone, the longer the other side will be at work with it.
     pub fn renew(&mut self) {
         (self.looks, self.since) = (0, None);
+        self.lasts = (self.lasts + LONGER).min(LOOK_AGAIN * 5);
     }
 
     /// What comes after a look that has found nothing.
@@ -91,7 +98,7 @@ impl Patience {
             return Moment::Passed;
         }
         self.rest(host);
-        if passed < LOOK_AGAIN || self.waiting == Waiting::Spin { Moment::GiveWay } else { Moment::Over }
+        if passed < self.lasts || self.waiting == Waiting::Spin { Moment::GiveWay } else { Moment::Over }
     }
 
     /// A task leaves the processor to the others that are ready.
@@ -191,6 +198,7 @@ impl Driver {
             looks_free: self.looks_free,
             looks: 0,
             since: None,
+            lasts: LOOK_AGAIN,
             left: None,
         };
         (self.waiting != Waiting::Park).then_some(patience)
