@@ -21,6 +21,7 @@ mod attend;
 mod direct;
 mod ending;
 mod host;
+mod intake;
 mod polite;
 mod task;
 mod turn;
@@ -114,6 +115,7 @@ impl Driver {
     /// Puts a driver together. Nothing is sent before the first turn.
     pub fn new(parts: Parts) -> Arc<Self> {
         let Parts { session, link, host, server, home, waiting, url } = parts;
+        session.cut_at(link.capabilities().fragment);
         let looks_free = link.is_quiet().is_some();
         #[cfg(unix)]
         let sleeps_on_descriptors = matches!(link.readiness(), Readiness::Fd { .. });

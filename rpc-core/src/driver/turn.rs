@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use crate::driver::ending::gone;
+use crate::driver::intake::Intake;
 use crate::driver::wait::Post;
 use crate::driver::{Driver, Home, Wants};
 use crate::error::{Error, Gone};
@@ -11,7 +12,7 @@ use crate::limits::{FLUSH_EVERY, TURN_BYTES, TURN_FRAMES};
 use crate::proto::Outgoing;
 use crate::session::{Chores, Rare, Request};
 use crate::time::Time;
-use crate::transport::{Link, OutFrame, Received, Sent};
+use crate::transport::{Link, OutFrame, Sent};
 
 /// Whether a turn receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,12 +190,11 @@ impl Driver {
             if how != Receive::ToTheEnd && (frames >= most || bytes >= TURN_BYTES) {
                 break Stopped::Budget;
             }
-            match link.receive() {
-                Ok(Received::Frame(frame)) => {
-                    self.session.put_back(chores);
+            match self.take_in(&mut **link, now, chores) {
+                Ok(Intake::Frame(size, taken)) => {
                     frames += 1;
-                    bytes += frame.len();
-                    match self.session.receive(frame, now, chores) {
+                    bytes += size;
+                    match taken {
                         Ok(step) => wanted |= step,
                         Err(violation) => {
                             let waiting = !turn.frames.is_empty();
@@ -212,8 +212,8 @@ impl Driver {
                         }
                     }
                 }
-                Ok(Received::WouldBlock) => break Stopped::Drained,
-                Ok(Received::Closed) => break Stopped::Ended(gone(Gone::Hup)),
+                Ok(Intake::Nothing) => break Stopped::Drained,
+                Ok(Intake::Closed) => break Stopped::Ended(gone(Gone::Hup)),
                 Err(fault) => break Stopped::Ended(self.fault(fault)),
             }
         };

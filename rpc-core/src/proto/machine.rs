@@ -133,6 +133,13 @@ impl Machine {
         self.outbox.push_control(Head::new(Kind::Hello, 0), hello.encode());
     }
 
+    /// Cuts messages into fragments of at most so many bytes, where [`MAX_FRAGMENT`] are more than the wire carries well.
+    pub fn cut_at(&mut self, fragment: usize) {
+        let fragment = fragment.clamp(1, MAX_FRAGMENT);
+        self.outbox.cut_at(fragment);
+        self.calls_out.cut_at(fragment);
+    }
+
     /// The frames that come are made by this side's own link, which speaks for whoever takes the calls: when it says that a
     /// call was not sent, it was not.
     pub fn believe_link(&mut self) {
@@ -212,9 +219,15 @@ impl Machine {
     ///
     /// # Errors
     /// As [`call`](Machine::call).
-    pub fn call_now(&mut self, call: NewCall, now: Time) -> Result<(OutKey, Option<Outgoing>), (Error, NewCall)> {
+    pub fn call_now(
+        &mut self,
+        call: NewCall,
+        now: Time,
+    ) -> Result<(OutKey, Option<Outgoing>), (Error, NewCall)> {
         let is_clear = |peer: &PeerLimits| {
-            call.body.len() <= MAX_FRAGMENT && self.outbox.is_empty() && self.calls_out.is_clear(peer.window)
+            call.body.len() <= self.calls_out.fragment()
+                && self.outbox.is_empty()
+                && self.calls_out.is_clear(peer.window)
         };
         if !self.peer.as_ref().is_some_and(is_clear) {
             return self.call(call).map(|key| (key, None));
@@ -343,7 +356,7 @@ impl Machine {
     /// The same for a verdict that is to be handed out at once, if nothing is in front of it; otherwise it waits like others.
     pub fn reply_now(&mut self, key: InKey, failed: bool, payload: Vec<u8>) -> Option<Outgoing> {
         let limit = self.peer.as_ref().map_or(0, |peer| peer.max_message);
-        if !self.outbox.is_open_and_empty() || payload.len() > limit.min(MAX_FRAGMENT) {
+        if !self.outbox.is_open_and_empty() || payload.len() > limit.min(self.calls_out.fragment()) {
             self.reply(key, failed, payload);
             return None;
         }

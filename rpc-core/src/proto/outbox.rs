@@ -58,6 +58,19 @@ impl Outgoing {
     }
 }
 
+/// The most bytes of payload that go in one frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fragment(pub(super) usize);
+
+impl Default for Fragment {
+    fn default() -> Self {
+        Fragment(MAX_FRAGMENT)
+    }
+}
+
+/// Fragments end at multiples of this, where a copy may begin and end well.
+const EVEN: usize = 64;
+
 /// A large message that is being cut into fragments.
 #[derive(Debug)]
 pub(super) struct Cutting {
@@ -65,11 +78,16 @@ pub(super) struct Cutting {
     options: Options,
     buf: Arc<Vec<u8>>,
     at: usize,
+    /// Bytes of each fragment but the last.
+    step: usize,
 }
 
 impl Cutting {
-    pub(super) fn new(head: Head, options: Options, buf: Vec<u8>) -> Self {
-        Cutting { head, options, buf: Arc::new(buf), at: 0 }
+    /// Cuts into as few fragments as possible, of about the same size: a short one at the end would only be late.
+    pub(super) fn new(head: Head, options: Options, buf: Vec<u8>, Fragment(fragment): Fragment) -> Self {
+        let count = buf.len().div_ceil(fragment).max(1);
+        let step = buf.len().div_ceil(count).next_multiple_of(EVEN).min(fragment);
+        Cutting { head, options, buf: Arc::new(buf), at: 0, step }
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -78,7 +96,7 @@ impl Cutting {
 
     /// The next fragment. The first carries the options.
     pub(super) fn next(&mut self) -> Outgoing {
-        let range = self.at..self.buf.len().min(self.at + MAX_FRAGMENT);
+        let range = self.at..self.buf.len().min(self.at + self.step);
         let mut head = self.head;
         let mut options = Options::default();
         if range.start == 0 {
@@ -100,6 +118,7 @@ const FRAME_COST: usize = 64;
 /// Frames of the connection itself, and verdicts.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
+    fragment: Fragment,
     control: VecDeque<Outgoing>,
     pongs: VecDeque<Outgoing>,
     small: VecDeque<Outgoing>,
@@ -111,6 +130,11 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
+    /// Larger verdicts are cut into fragments of this size.
+    pub(super) fn cut_at(&mut self, fragment: usize) {
+        self.fragment = Fragment(fragment);
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.control.is_empty() && self.pongs.is_empty() && self.small.is_empty() && self.large.is_empty()
     }
@@ -148,10 +172,10 @@ impl Outbox {
         }
         let head = Head { flags, ..Head::new(kind, call) };
         self.answer_bytes += FRAME_COST + payload.len();
-        if payload.len() <= MAX_FRAGMENT {
+        if payload.len() <= self.fragment.0 {
             self.small.push_back(Outgoing::control(head, payload));
         } else {
-            self.large.push_back(Cutting::new(head, Options::default(), payload));
+            self.large.push_back(Cutting::new(head, Options::default(), payload, self.fragment));
         }
     }
 

@@ -11,7 +11,7 @@ use rustix::net::{Shutdown, shutdown};
 
 use super::doorbell::Bell;
 use crate::rendezvous::watch_life;
-use crate::ring::{Broken, Ends, Keys, Layout, Mapped, Popped, Pushed, Side};
+use crate::ring::{Broken, Consumer, Ends, Keys, Layout, Mapped, Popped, Pushed, Side};
 use crate::sys::forked::Origin;
 
 /// Rings for nothing that are borne with.
@@ -19,6 +19,12 @@ const VAIN: u64 = IDLE_FRAMES as u64;
 
 /// Listening so often in vain is reason to look at the bell itself.
 const SUSPICION: u32 = 16;
+
+/// A longer frame is taken in two steps: to copy its end once more would cost more than that.
+const LONG: usize = 4 * 1024;
+
+/// The longest fragment: while it is written the peer reads nothing.
+const FRAGMENT: usize = 32 * 1024;
 
 /// What a link is made of.
 pub(super) struct Parts {
@@ -45,6 +51,8 @@ pub(crate) struct ShmLink {
     _process: Option<Arc<OwnedFd>>,
     peer: Peer,
     trust: Trust,
+    /// Bytes of a fragment: the ring holds some, so that one is written while another is read.
+    fragment: usize,
     origin: Origin,
     /// The frame that was handed out last: a copy that the peer cannot change.
     current: Vec<u8>,
@@ -83,6 +91,7 @@ impl ShmLink {
             _process: process,
             peer,
             trust,
+            fragment: (layout.ring_bytes() / 8).min(FRAGMENT),
             origin: Origin::here(),
             current: Vec::new(),
             is_published: false,
@@ -137,6 +146,41 @@ impl ShmLink {
         self.blocked.is_some_and(|bytes| self.ends.producer.has_room(bytes).unwrap_or(true))
     }
 
+    #[inline]
+    fn pop(
+        &mut self,
+        pop: impl FnOnce(&mut Consumer<Mapped>, &mut Vec<u8>) -> Result<Popped, Broken>,
+    ) -> Result<Popped, LinkFault> {
+        if self.origin.is_elsewhere() {
+            return Err(LinkFault::Forked);
+        }
+        let popped = pop(&mut self.ends.consumer, &mut self.current).map_err(broken)?;
+        match popped {
+            Popped::Frame | Popped::Begun(_) => self.has_moved = true,
+            Popped::Nothing if self.vain > VAIN => {
+                let text = format!("the peer rang {} times for nothing", self.vain);
+                return Err(LinkFault::Broken(text));
+            }
+            Popped::Nothing => {
+                let published = std::mem::take(&mut self.is_published);
+                self.tell();
+                self.is_published = published;
+            }
+            Popped::Closed => self.is_over = true,
+        }
+        Ok(popped)
+    }
+
+    #[inline]
+    fn received(&self, popped: Popped) -> (Received<'_>, usize) {
+        match popped {
+            Popped::Frame => (Received::Frame(&self.current), 0),
+            Popped::Begun(rest) => (Received::Frame(&self.current), rest),
+            Popped::Nothing => (Received::WouldBlock, 0),
+            Popped::Closed => (Received::Closed, 0),
+        }
+    }
+
     /// Whether the peer takes nothing more: it has said so, its process has ended, or it has let go of the socket.
     fn is_gone(&self) -> bool {
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -186,29 +230,21 @@ impl Link for ShmLink {
     }
 
     fn receive(&mut self) -> Result<Received<'_>, LinkFault> {
+        let popped = self.pop(Consumer::pop)?;
+        Ok(self.received(popped).0)
+    }
+
+    fn receive_first(&mut self) -> Result<(Received<'_>, usize), LinkFault> {
+        let popped = self.pop(|consumer, into| consumer.pop_first(into, LONG))?;
+        Ok(self.received(popped))
+    }
+
+    fn receive_rest(&mut self, into: &mut Vec<u8>) -> Result<(), LinkFault> {
         if self.origin.is_elsewhere() {
             return Err(LinkFault::Forked);
         }
-        match self.ends.consumer.pop(&mut self.current).map_err(broken)? {
-            Popped::Frame => {
-                self.has_moved = true;
-                Ok(Received::Frame(&self.current))
-            }
-            Popped::Nothing if self.vain > VAIN => {
-                let text = format!("the peer rang {} times for nothing", self.vain);
-                Err(LinkFault::Broken(text))
-            }
-            Popped::Nothing => {
-                let published = std::mem::take(&mut self.is_published);
-                self.tell();
-                self.is_published = published;
-                Ok(Received::WouldBlock)
-            }
-            Popped::Closed => {
-                self.is_over = true;
-                Ok(Received::Closed)
-            }
-        }
+        self.ends.consumer.pop_rest(into);
+        Ok(())
     }
 
     fn is_quiet(&self) -> Option<bool> {
@@ -269,6 +305,7 @@ impl Link for ShmLink {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::default();
         capabilities.identity = true;
+        capabilities.fragment = self.fragment;
         capabilities
     }
 
