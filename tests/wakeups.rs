@@ -62,3 +62,32 @@ fn workers_answers_wake_threads_over_tcp() -> Result<(), farcall::Error> {
 fn workers_answers_wake_tasks_over_tcp() -> Result<(), farcall::Error> {
     call_awaiting("tcp://127.0.0.1:0")
 }
+
+/// A server that never sleeps while it looks for one client's next call has time for the others nevertheless.
+fn call_beside_one_that_spins(url: &str) -> Result<(), farcall::Error> {
+    let first: NumbersClient = farcall::connect(url).deadline(DEADLINE).wait()?;
+    for number in 0..CALLS / 10 {
+        assert_eq!(first.next(number).wait()?, number + 1);
+        let other: NumbersClient = farcall::connect(url).deadline(DEADLINE).wait()?;
+        assert_eq!(other.next(number).wait()?, number + 1);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_thread_that_spins_for_one_client_serves_the_others() -> Result<(), farcall::Error> {
+    let server = farcall::serve("shm:wakeups-spin-threads?wait=spin", NumbersServer::new(Counting)).wait()?;
+    call_beside_one_that_spins(server.url())
+}
+
+#[test]
+fn a_task_that_spins_for_one_client_serves_the_others() -> Result<(), farcall::Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime can be made").block_on(async {
+        let server =
+            farcall::serve("shm:wakeups-spin-tasks?wait=spin", NumbersServer::new(Counting)).await?;
+        let url = server.url().to_owned();
+        let called = tokio::task::spawn_blocking(move || call_beside_one_that_spins(&url)).await;
+        called.expect("no panic")
+    })
+}

@@ -22,6 +22,7 @@ mod direct;
 mod ending;
 mod host;
 mod intake;
+mod look;
 mod polite;
 mod task;
 mod turn;
@@ -29,7 +30,8 @@ mod wait;
 
 pub use attend::{Attendance, Pumped, Worked};
 pub use host::{Host, Interest, Sleeper, Wants};
-pub use polite::{Looked, Moment, Patience, Waiting};
+pub use look::Looked;
+pub use polite::{Moment, Patience, Waiting};
 pub use task::{Job, Task};
 pub use turn::Receive;
 use turn::{Standing, Turn};
@@ -60,6 +62,8 @@ pub struct Driver {
     turn: Mutex<Turn>,
     /// Somebody wanted a turn while another had it.
     wanted: AtomicBool,
+    /// Threads that wait for the turn.
+    awaiting: AtomicU32,
     host: Arc<dyn Host>,
     server: Option<Arc<dyn Dispatch>>,
     home: Home,
@@ -127,6 +131,7 @@ impl Driver {
             capabilities: link.capabilities(),
             turn: Mutex::new(Turn::new(link)),
             wanted: AtomicBool::new(false),
+            awaiting: AtomicU32::new(0),
             room: AtomicUsize::new(0),
             waiting,
             looks_free,
@@ -190,7 +195,7 @@ impl Driver {
     /// Looks at the turn between turns. Who wanted to flush meanwhile found it taken and went away: that is made up for.
     fn look<T>(self: &Arc<Self>, mut look: impl FnMut(&mut Turn) -> T) -> T {
         loop {
-            let seen = look(&mut self.turn.lock().unwrap_or_else(PoisonError::into_inner));
+            let seen = look(&mut self.take_turn());
             if !self.was_wanted() {
                 return seen;
             }
@@ -204,6 +209,24 @@ impl Driver {
     /// read and write the flag in one step, so the later of the two sees what the other has done: the flag, or a free turn.
     fn was_wanted(&self) -> bool {
         self.wanted.swap(false, Ordering::AcqRel)
+    }
+
+    /// The turn, as soon as it is free. Who has it only to look out lets go of it.
+    fn take_turn(&self) -> MutexGuard<'_, Turn> {
+        match self.turn.try_lock() {
+            Ok(turn) => return turn,
+            Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        self.awaiting.fetch_add(1, Ordering::Relaxed);
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.awaiting.fetch_sub(1, Ordering::Relaxed);
+        turn
+    }
+
+    /// Whether somebody waits for the turn, or has something for whoever has it.
+    fn is_in_demand(&self) -> bool {
+        self.awaiting.load(Ordering::Relaxed) > 0 || self.wanted.load(Ordering::Relaxed)
     }
 
     /// The turn, unless another thread has it: then that one does what is wanted of it.
@@ -299,7 +322,7 @@ impl Driver {
 
     /// Ends the session for this reason.
     pub fn end(self: &Arc<Self>, error: &Error) {
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turn = self.take_turn();
         // Whoever wanted to flush meanwhile found the turn taken and went away; there will be no other.
         let mut chores = Chores::default();
         if self.was_wanted() {

@@ -7,7 +7,7 @@ use std::task::Waker;
 use slab::Slab;
 
 use crate::driver::ending::gone;
-use crate::driver::polite::Glance;
+use crate::driver::look::Glance;
 use crate::driver::{Driver, Patience, Receive, Wants};
 use crate::error::{Error, Gone};
 use crate::session::Expected;

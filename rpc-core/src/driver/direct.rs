@@ -3,8 +3,8 @@
 use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
 
-use crate::driver::turn::Turn;
 use crate::driver::Driver;
+use crate::driver::turn::Turn;
 use crate::error::Error;
 use crate::proto::{InKey, Outgoing};
 use crate::session::{CallParts, Departure, Outcome, Started};
@@ -77,7 +77,7 @@ impl Driver {
     }
 
     /// The turn is free again; does what others wanted of it, and what is left to do.
-    fn let_go(self: &Arc<Self>, turn: MutexGuard<'_, Turn>, sent: bool) {
+    pub(super) fn let_go(self: &Arc<Self>, turn: MutexGuard<'_, Turn>, sent: bool) {
         drop(turn);
         if self.was_wanted() || !sent {
             self.flush_by(self.time(), |_| {});

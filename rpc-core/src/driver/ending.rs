@@ -14,7 +14,7 @@ use crate::transport::{Link, LinkFault, OutFrame, Sent};
 impl Driver {
     /// Ends the session of a peer that has closed, once what it has left behind has been dispatched, or cannot be.
     pub(super) fn part(self: &Arc<Self>, may_dispatch: bool) {
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turn = self.take_turn();
         let waits = !may_dispatch && self.session.has_dispatchable() && self.attendants.wake();
         let mut chores = Chores::default();
         if !waits && let Some(error) = turn.closed.take() {

@@ -3,14 +3,11 @@
 //! First it pauses, if the peer can run meanwhile and nobody else is in need of the processor; then it gives the
 //! processor away again and again; then it is over, and whoever waits sleeps.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::Waker;
 use std::time::Duration;
 
-use crate::driver::{Driver, Host, Receive};
+use crate::driver::Host;
 use crate::limits::{AT_ONCE, LOOK_AGAIN, PAUSE};
-use crate::session::Settled;
 use crate::time::Time;
 
 /// How a connection waits.
@@ -50,7 +47,7 @@ pub enum Moment {
 const LONGER: Duration = Duration::from_micros(4);
 
 /// Looks between two looks at the clock.
-const LOOKS: u32 = 4;
+pub(super) const LOOKS: u32 = 8;
 
 /// One polite wait.
 #[derive(Debug)]
@@ -71,6 +68,20 @@ pub struct Patience {
 }
 
 impl Patience {
+    /// `room`: so many may pause at once in this process. `looks_free`: a look takes no system call.
+    pub(super) fn new(waiting: Waiting, room: usize, looks_free: bool) -> Self {
+        Patience {
+            waiting,
+            room,
+            pauses: false,
+            looks_free,
+            looks: 0,
+            since: None,
+            lasts: LOOK_AGAIN,
+            left: None,
+        }
+    }
+
     /// Begins again: something has come. The more has come or gone, the longer the other side will be at work with it.
     pub fn renew(&mut self) {
         (self.looks, self.since) = (0, None);
@@ -142,205 +153,18 @@ const MEMORY: u32 = 64;
 const SAMPLE: u32 = 16;
 
 impl Company {
-    fn is_none(&self) -> bool {
+    pub(super) fn is_none(&self) -> bool {
         let calls = self.calls.load(Ordering::Relaxed).wrapping_add(1);
         self.calls.store(calls, Ordering::Relaxed);
         !self.is_known() && !calls.is_multiple_of(SAMPLE)
     }
 
-    fn is_known(&self) -> bool {
+    pub(super) fn is_known(&self) -> bool {
         self.seen.load(Ordering::Relaxed) > 0
     }
 
-    fn learn(&self, seen: bool) {
+    pub(super) fn learn(&self, seen: bool) {
         let before = self.seen.load(Ordering::Relaxed);
         self.seen.store(if seen { MEMORY } else { before.saturating_sub(1) }, Ordering::Relaxed);
-    }
-}
-
-/// What a poll of a waiting call has come to.
-#[derive(Debug)]
-pub enum Looked {
-    /// The verdict is there.
-    Settled(Settled),
-    /// The waker has been woken: look again.
-    Soon,
-    /// The waker will be woken with the verdict; somebody must attend the connection.
-    Later,
-}
-
-/// What a look has found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Glance {
-    /// Nothing.
-    Quiet,
-    /// Another thread is looking.
-    Taken,
-    /// A turn was done.
-    Turned,
-    /// A turn was done and has left more for the next.
-    More,
-}
-
-impl Driver {
-    /// Whether a wait on this connection looks again before it sleeps.
-    pub fn is_polite(&self) -> bool {
-        self.waiting != Waiting::Park
-    }
-
-    /// Patience for one wait, unless this connection sleeps at once. `alone`: nothing else is outstanding on it.
-    pub fn patience(&self, alone: bool) -> Option<Patience> {
-        let room = if alone { self.room.load(Ordering::Relaxed) } else { 0 };
-        let patience = Patience {
-            waiting: self.waiting,
-            room,
-            pauses: false,
-            looks_free: self.looks_free,
-            looks: 0,
-            since: None,
-            lasts: LOOK_AGAIN,
-            left: None,
-        };
-        (self.waiting != Waiting::Park).then_some(patience)
-    }
-
-    /// Whether more is likely to come soon, now that something has come: nothing is in its way.
-    pub(super) fn is_lively(self: &Arc<Self>) -> bool {
-        self.is_polite() && self.look(|turn| turn.link.is_some() && (!turn.blocked || self.looks_free))
-    }
-
-    /// Looks whether something has come, and does a turn if so.
-    pub(super) fn glance(self: &Arc<Self>, may_dispatch: bool) -> Glance {
-        let Ok(mut turn) = self.turn.try_lock() else { return Glance::Taken };
-        turn.stay_awake();
-        let is_quiet = turn.link.as_ref().and_then(|link| link.is_quiet()) == Some(true);
-        if is_quiet && self.session.due() > self.host.lately() {
-            drop(turn);
-            if self.was_wanted() {
-                self.flush();
-            }
-            return Glance::Quiet;
-        }
-        if self.turn_with(turn, Receive::Glance, may_dispatch) { Glance::More } else { Glance::Turned }
-    }
-
-    /// One poll of a call that waits for its verdict.
-    pub fn look_for(self: &Arc<Self>, token: u32, waker: &Waker, left: &mut Option<Patience>) -> Looked {
-        let Some(mut patience) = left.take() else {
-            return self.session.take(token, waker).map_or(Looked::Later, Looked::Settled);
-        };
-        let host = &*self.host;
-        let mut may_give_way = match patience.come_back(host) {
-            None => true,
-            Some(at_once) => {
-                let alone = self.session.is_alone();
-                self.company.learn(!at_once || !alone);
-                if !alone {
-                    // Calls that were started meanwhile are the attendant's, and this one with them.
-                    return self.session.take(token, waker).map_or(Looked::Later, Looked::Settled);
-                }
-                at_once && !self.company.is_known()
-            }
-        };
-        let (mut settled, mut soon) = (None, false);
-        let mut moves = self.moves();
-        while settled.is_none() {
-            let glance = self.glance(false);
-            // A large message is on its way.
-            if std::mem::replace(&mut moves, self.moves()) != moves {
-                patience.renew();
-            }
-            if glance != Glance::Quiet || patience.looks.is_multiple_of(LOOKS) {
-                settled = self.session.try_take(token);
-            }
-            match patience.moment(host) {
-                _ if settled.is_some() || glance == Glance::More => {}
-                Moment::Passed => {}
-                Moment::GiveWay if std::mem::take(&mut may_give_way) => {
-                    patience.rest(host);
-                    host.give_way();
-                }
-                Moment::GiveWay => {
-                    soon = true;
-                    break;
-                }
-                Moment::Over => break,
-            }
-        }
-        patience.rest(host);
-        // Whoever polled may not poll again: others must hear of the link's news.
-        self.leave_link();
-        match settled {
-            Some(settled) => Looked::Settled(settled),
-            None if soon => {
-                self.look_soon(&mut patience, waker);
-                *left = Some(patience);
-                Looked::Soon
-            }
-            None => self.session.take(token, waker).map_or(Looked::Later, Looked::Settled),
-        }
-    }
-
-    /// Whether a call that was started alone looks for its verdict in its first poll; if not, other tasks that are ready have
-    /// their turn first, and may start calls as well.
-    pub fn may_look(&self) -> bool {
-        self.is_polite() && self.company.is_none()
-    }
-
-    /// Leaves the processor to the other tasks that are ready, to look again after them.
-    pub fn look_soon(&self, patience: &mut Patience, waker: &Waker) {
-        patience.leave(&*self.host);
-        self.host.wake_later(waker);
-    }
-
-    /// Somebody who has looked at the link without being its attendant goes away: the attendants and the thread that sits
-    /// there are to hear of its news.
-    fn leave_link(self: &Arc<Self>) {
-        let others_sleep = || !self.attendants.is_empty() || self.session.is_seated();
-        if others_sleep() && !self.standing().quiet {
-            self.rouse();
-        } else if self.session.has_requests() {
-            self.attendants.wake();
-        }
-    }
-
-    /// Waits politely for a call's verdict; `None`: it has taken longer than that.
-    ///
-    /// `started`: just now, and whether alone.
-    pub fn wait_politely(self: &Arc<Self>, token: u32, started: Option<bool>) -> Option<Settled> {
-        let mut patience = self.patience(started == Some(true))?;
-        // The verdict of an older call may have come with that of another.
-        if started.is_none()
-            && let Some(settled) = self.session.try_take(token)
-        {
-            return Some(settled);
-        }
-        let host = &*self.host;
-        let mut moves = self.moves();
-        let settled = loop {
-            let glance = self.glance(false);
-            if self.session.has_requests() {
-                self.run_handlers(Some(token));
-            }
-            // A large message is on its way, or others' verdicts are.
-            if std::mem::replace(&mut moves, self.moves()) != moves {
-                patience.renew();
-            }
-            // Another thread may have received the verdict.
-            if (glance != Glance::Quiet || patience.looks.is_multiple_of(LOOKS))
-                && let Some(settled) = self.session.try_take(token)
-            {
-                break Some(settled);
-            }
-            match patience.moment(host) {
-                _ if glance == Glance::More => {}
-                Moment::Passed => {}
-                Moment::GiveWay => host.give_way(),
-                Moment::Over => break None,
-            }
-        };
-        patience.rest(host);
-        self.leave_link();
-        settled
     }
 }

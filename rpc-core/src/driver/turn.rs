@@ -10,7 +10,7 @@ use crate::driver::{Driver, Home, Wants};
 use crate::error::{Error, Gone};
 use crate::limits::{FLUSH_EVERY, TURN_BYTES, TURN_FRAMES};
 use crate::proto::Outgoing;
-use crate::session::{Chores, Rare, Request};
+use crate::session::{Chores, Rare, Request, Settled};
 use crate::time::Time;
 use crate::transport::{Link, OutFrame, Sent};
 
@@ -108,8 +108,7 @@ pub(super) enum Stopped {
 impl Driver {
     /// One turn. `true`: there is more to receive, or somebody wanted a turn meanwhile.
     pub fn turn(self: &Arc<Self>, receive: Receive, may_dispatch: bool) -> bool {
-        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        self.turn_with(turn, receive, may_dispatch)
+        self.turn_with(self.take_turn(), receive, may_dispatch)
     }
 
     /// The same for somebody who has it already.
@@ -119,21 +118,17 @@ impl Driver {
         receive: Receive,
         may_dispatch: bool,
     ) -> bool {
-        // A peer that works meanwhile need not wait for its first verdicts until all its calls have been read.
-        let parts = if self.is_side_by_side() { TURN_FRAMES / FLUSH_EVERY } else { 1 };
+        let parts = self.parts();
         let mut now = self.time();
         for part in 1.. {
             let mut chores = Chores::before_dispatch(may_dispatch && self.server.is_some());
-            let again = self.run(&mut turn, receive, now, TURN_FRAMES / parts, &mut chores);
-            let closed = turn.closed.is_some();
-            drop(turn);
-            chores.run();
+            let (again, closed) = self.part_of_turn(turn, receive, now, &mut chores);
             match if may_dispatch { self.dispatch(chores.take_request(), now) } else { None } {
                 Some(later) => {
                     now = later;
                     self.flush_at(now);
                 }
-                None if self.was_wanted() => self.flush_at(now),
+                None if self.was_wanted() => self.flush_by(now, |_| {}),
                 None => {}
             }
             if closed {
@@ -142,9 +137,47 @@ impl Driver {
             if !again || part == parts {
                 return again;
             }
-            turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            turn = self.take_turn();
         }
         false
+    }
+
+    /// A turn for the caller who waits for this verdict: whether there is more to receive, and the verdict if it came.
+    pub(super) fn turn_for(
+        self: &Arc<Self>,
+        turn: MutexGuard<'_, Turn>,
+        token: u32,
+    ) -> (bool, Option<Settled>) {
+        let now = self.time();
+        let mut chores = Chores::of_caller(token);
+        let (again, closed) = self.part_of_turn(turn, Receive::Glance, now, &mut chores);
+        if self.was_wanted() {
+            self.flush_by(now, |_| {});
+        }
+        if closed {
+            self.part(false);
+        }
+        (again, chores.take_settled())
+    }
+
+    /// A peer that works meanwhile need not wait for its first verdicts until all its calls have been read.
+    fn parts(&self) -> usize {
+        if self.is_side_by_side() { TURN_FRAMES / FLUSH_EVERY } else { 1 }
+    }
+
+    /// What is done in one go: whether there is more to receive, and whether the peer has said goodbye.
+    fn part_of_turn(
+        &self,
+        mut turn: MutexGuard<'_, Turn>,
+        receive: Receive,
+        now: Time,
+        chores: &mut Chores,
+    ) -> (bool, bool) {
+        let again = self.run(&mut turn, receive, now, TURN_FRAMES / self.parts(), chores);
+        let closed = turn.closed.is_some();
+        drop(turn);
+        chores.run();
+        (again, closed)
     }
 
     /// The part of a turn under the lock: whether there is more to receive. `most`: frames that it receives.

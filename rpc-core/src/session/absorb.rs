@@ -33,7 +33,10 @@ impl Inner {
                     Verdict::Error(error) => Settled::Error(error),
                     Verdict::Cancelled(fate) => Settled::cancelled(fate),
                 };
-                if let Some(waker) = self.waiters.settle(token, settled) {
+                if chores.token == Some(token) {
+                    chores.settled = Some(settled);
+                    chores.spent = self.waiters.release(token);
+                } else if let Some(waker) = self.waiters.settle(token, settled) {
                     chores.wake(waker);
                 }
             }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::task::Waker;
 
 use crate::error::Error;
-use crate::session::Request;
+use crate::session::{Request, Settled};
 use crate::wire::Open;
 
 /// What a call to the session asks its caller to do once the lock is free.
@@ -17,6 +17,11 @@ pub struct Chores {
     /// A request that is the only one may be handed over instead of being queued.
     pub(super) takes: bool,
     pub(super) request: Option<Request>,
+    /// Whose verdict is given to who has asked for these chores.
+    pub(super) token: Option<u32>,
+    pub(super) settled: Option<Settled>,
+    /// Of whoever waited for it: only to be dropped.
+    pub(super) spent: Option<Waker>,
 }
 
 /// What comes a few times in the life of a connection.
@@ -58,9 +63,14 @@ impl Chores {
         Chores { takes: dispatch, ..Chores::default() }
     }
 
-    /// Whether a request was handed over.
-    pub fn has_request(&self) -> bool {
-        self.request.is_some()
+    /// Chores of a caller who waits for this verdict.
+    pub fn of_caller(token: u32) -> Self {
+        Chores { token: Some(token), ..Chores::default() }
+    }
+
+    /// The verdict that was waited for; its slot is free.
+    pub fn take_settled(&mut self) -> Option<Settled> {
+        self.settled.take()
     }
 
     /// The request that was handed over: with it comes the right to dispatch.

@@ -67,6 +67,11 @@ impl Waiters {
         waiter.waker.take()
     }
 
+    /// Frees the slot of a call whose verdict is given to its caller now; the caller's waker is not needed any more.
+    pub(super) fn release(&mut self, token: u32) -> Option<Waker> {
+        self.slots.try_remove(token as usize)?.waker
+    }
+
     /// The waker of whoever waits, who leaves it again if it has come for nothing.
     pub(super) fn rouse(&mut self, token: u32) -> Option<Waker> {
         self.slots.get_mut(token as usize)?.waker.take()

@@ -155,6 +155,9 @@ impl Fds {
 /// So often one poll may find something before others are polled.
 const FINDS: u32 = 4;
 
+/// So often one poll may look in vain, also if it never sleeps.
+const LOOKS: u32 = 256;
+
 /// Watches one connection on one runtime. If the runtime ends, its drop wakes everyone who waits.
 struct ConnectionTask {
     interest: Interest,
@@ -212,7 +215,7 @@ impl ConnectionTask {
         };
         let host = Arc::clone(self.attendance.driver().host());
         let mut may_give_way = self.unaccompanied;
-        let mut found = 0;
+        let (mut found, mut looks) = (0, 0);
         let again = loop {
             match patience.moment(&*host) {
                 Moment::Passed if self.attendance.glance() => {
@@ -222,7 +225,12 @@ impl ConnectionTask {
                         break true;
                     }
                 }
-                Moment::Passed => {}
+                Moment::Passed => {
+                    looks += 1;
+                    if looks == LOOKS {
+                        break true;
+                    }
+                }
                 Moment::GiveWay if std::mem::take(&mut may_give_way) => {
                     patience.rest(&*host);
                     host.give_way();

@@ -9,6 +9,9 @@ use super::Loop;
 /// So often the processor is given away, or something is found, between two looks at everything else.
 const ROUNDS: u32 = 16;
 
+/// So many looks in vain count as one round: who never sleeps looks at everything else now and then nevertheless.
+const LOOKS: u32 = 64;
+
 #[derive(Default)]
 pub(super) struct Lively {
     /// Their places; few at any time.
@@ -47,7 +50,7 @@ impl Loop {
         let Some(first) = self.lively.places.first().and_then(|at| self.connections.get(*at)) else { return };
         let host = Arc::clone(first.attendance.driver().host());
         let Some(mut patience) = self.lively.patience.take() else { return };
-        let mut rounds = 0;
+        let (mut rounds, mut looks) = (0, 0_u32);
         while rounds < ROUNDS && !self.shared.has_news() && !self.lively.is_empty() {
             if self.glance() {
                 patience.renew();
@@ -55,7 +58,10 @@ impl Loop {
                 continue;
             }
             match patience.moment(&*host) {
-                Moment::Passed => {}
+                Moment::Passed => {
+                    looks += 1;
+                    rounds += u32::from(looks.is_multiple_of(LOOKS));
+                }
                 Moment::GiveWay => {
                     host.give_way();
                     rounds += 1;
