@@ -122,7 +122,7 @@ impl DerefMut for Locked<'_> {
 impl Drop for Locked<'_> {
     #[inline]
     fn drop(&mut self) {
-        let due = self.inner.machine.poll_timeout().unwrap_or(Time::NEVER);
+        let due = self.inner.machine.due();
         self.hints.due.store(due.as_nanos(), Ordering::Relaxed);
         self.hints.requested.store(!self.inner.requests.is_empty(), Ordering::Release);
         self.hints.unsent.store(!self.inner.machine.is_flushed(), Ordering::Release);

@@ -73,7 +73,8 @@ pub trait Link: Send {
         Ok(())
     }
 
-    /// Whether there is nothing to receive, on a wire that can tell without a system call; others never say.
+    /// Whether [`receive`](Link::receive) would find nothing and has nothing to do, on a wire that can tell without a system
+    /// call; others never say.
     fn is_quiet(&self) -> Option<bool> {
         None
     }

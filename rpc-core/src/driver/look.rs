@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 
-use crate::driver::polite::{LOOKS, Moment, Patience, Waiting};
+use crate::driver::polite::{Moment, Patience, Waiting};
 use crate::driver::{Driver, Receive};
 use crate::session::Settled;
 
@@ -65,15 +65,13 @@ impl Driver {
     pub(super) fn glance(self: &Arc<Self>, may_dispatch: bool) -> Glance {
         let Ok(mut turn) = self.turn.try_lock() else { return Glance::Taken };
         turn.stay_awake();
+        let now = self.time();
         let is_quiet = turn.link.as_ref().and_then(|link| link.is_quiet()) == Some(true);
-        if is_quiet && self.session.due() > self.host.lately() {
-            drop(turn);
-            if self.was_wanted() {
-                self.flush();
-            }
+        if is_quiet && self.session.due() > now {
+            self.let_go(turn, true);
             return Glance::Quiet;
         }
-        if self.turn_with(turn, Receive::Glance, may_dispatch) { Glance::More } else { Glance::Turned }
+        if self.turn_with(turn, Receive::Glance, may_dispatch, now) { Glance::More } else { Glance::Turned }
     }
 
     /// Looks for this call's verdict, again and again while the moments just pass and nobody else needs the turn.
@@ -84,9 +82,11 @@ impl Driver {
             return Found { glance: Glance::Taken, moment: patience.moment(host), settled: None };
         };
         turn.stay_awake();
+        let now = self.time();
+        let is_due = self.session.due() <= now;
         for look in 0.. {
             let is_quiet = turn.link.as_ref().and_then(|link| link.is_quiet()) == Some(true);
-            if !is_quiet || (look % LOOKS == 0 && self.session.due() <= host.lately()) {
+            if !is_quiet || is_due {
                 break;
             }
             let moment = patience.moment(host);
@@ -95,7 +95,7 @@ impl Driver {
                 return Found { glance: Glance::Quiet, moment, settled: None };
             }
         }
-        let (more, settled) = self.turn_for(turn, token);
+        let (more, settled) = self.turn_for(turn, token, now);
         let moment = if settled.is_some() { Moment::Passed } else { patience.moment(host) };
         Found { glance: if more { Glance::More } else { Glance::Turned }, moment, settled }
     }

@@ -44,10 +44,10 @@ pub enum Moment {
 }
 
 /// What a polite wait is longer for each time that something came: what a fragment takes to be copied a few times.
-const LONGER: Duration = Duration::from_micros(4);
+const LONGER: Duration = Duration::from_micros(6);
 
 /// Looks between two looks at the clock.
-pub(super) const LOOKS: u32 = 8;
+const LOOKS: u32 = 8;
 
 /// One polite wait.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl Patience {
     /// Begins again: something has come. The more has come or gone, the longer the other side will be at work with it.
     pub fn renew(&mut self) {
         (self.looks, self.since) = (0, None);
-        self.lasts = (self.lasts + LONGER).min(LOOK_AGAIN * 5);
+        self.lasts = (self.lasts + LONGER).min(LOOK_AGAIN * 10);
     }
 
     /// What comes after a look that has found nothing.

@@ -108,7 +108,7 @@ pub(super) enum Stopped {
 impl Driver {
     /// One turn. `true`: there is more to receive, or somebody wanted a turn meanwhile.
     pub fn turn(self: &Arc<Self>, receive: Receive, may_dispatch: bool) -> bool {
-        self.turn_with(self.take_turn(), receive, may_dispatch)
+        self.turn_with(self.take_turn(), receive, may_dispatch, self.time())
     }
 
     /// The same for somebody who has it already.
@@ -117,9 +117,9 @@ impl Driver {
         mut turn: MutexGuard<'a, Turn>,
         receive: Receive,
         may_dispatch: bool,
+        mut now: Time,
     ) -> bool {
         let parts = self.parts();
-        let mut now = self.time();
         for part in 1.. {
             let mut chores = Chores::before_dispatch(may_dispatch && self.server.is_some());
             let (again, closed) = self.part_of_turn(turn, receive, now, &mut chores);
@@ -147,8 +147,8 @@ impl Driver {
         self: &Arc<Self>,
         turn: MutexGuard<'_, Turn>,
         token: u32,
+        now: Time,
     ) -> (bool, Option<Settled>) {
-        let now = self.time();
         let mut chores = Chores::of_caller(token);
         let (again, closed) = self.part_of_turn(turn, Receive::Glance, now, &mut chores);
         if self.was_wanted() {
@@ -243,6 +243,10 @@ impl Driver {
                             turn.leaves = true;
                             break Stopped::Ended(error);
                         }
+                    }
+                    // What was looked for, and nothing behind it.
+                    if chores.has_found() && link.is_quiet() == Some(true) {
+                        break Stopped::Drained;
                     }
                 }
                 Ok(Intake::Nothing) => break Stopped::Drained,

@@ -123,6 +123,8 @@ pub(super) struct Outbox {
     pongs: VecDeque<Outgoing>,
     small: VecDeque<Outgoing>,
     large: VecDeque<Cutting>,
+    /// Frames and large messages in all of them.
+    waiting: usize,
     /// What the verdicts and pongs that wait are charged.
     answer_bytes: usize,
     /// Goodbye has been said: nothing is taken any more.
@@ -136,7 +138,7 @@ impl Outbox {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.control.is_empty() && self.pongs.is_empty() && self.small.is_empty() && self.large.is_empty()
+        self.waiting == 0
     }
 
     /// Whether nothing waits, and goodbye has not been said.
@@ -155,6 +157,7 @@ impl Outbox {
 
     pub(super) fn push_control(&mut self, head: Head, payload: Vec<u8>) {
         if !self.closed {
+            self.waiting += 1;
             self.control.push_back(Outgoing::control(head, payload));
         }
     }
@@ -162,6 +165,7 @@ impl Outbox {
     pub(super) fn push_pong(&mut self, token: u64) {
         if !self.closed {
             self.answer_bytes += FRAME_COST;
+            self.waiting += 1;
             self.pongs.push_back(Outgoing::control(Head::new(Kind::Pong, token), Vec::new()));
         }
     }
@@ -172,6 +176,7 @@ impl Outbox {
         }
         let head = Head { flags, ..Head::new(kind, call) };
         self.answer_bytes += FRAME_COST + payload.len();
+        self.waiting += 1;
         if payload.len() <= self.fragment.0 {
             self.small.push_back(Outgoing::control(head, payload));
         } else {
@@ -183,6 +188,8 @@ impl Outbox {
     pub(super) fn push_last(&mut self, head: Head, payload: Vec<u8>) {
         if !self.closed {
             self.closed = true;
+            self.waiting += 1;
+            self.waiting -= self.large.len();
             self.large.clear();
             self.answer_bytes = self.small.iter().map(|frame| FRAME_COST + frame.body().len()).sum();
             self.answer_bytes += FRAME_COST * (self.pongs.len() + 1) + payload.len();
@@ -191,17 +198,23 @@ impl Outbox {
     }
 
     pub(super) fn pop_control(&mut self) -> Option<Outgoing> {
-        self.control.pop_front().or_else(|| {
-            let pong = self.pongs.pop_front()?;
-            self.answer_bytes -= FRAME_COST;
-            Some(pong)
-        })
+        let frame = match self.control.pop_front() {
+            Some(frame) => frame,
+            None => {
+                let pong = self.pongs.pop_front()?;
+                self.answer_bytes -= FRAME_COST;
+                pong
+            }
+        };
+        self.waiting -= 1;
+        Some(frame)
     }
 
     /// The next verdict or fragment of one. Only the first large verdict is cut at any time.
     pub(super) fn pop_verdict(&mut self) -> Option<Outgoing> {
         if let Some(frame) = self.small.pop_front() {
             self.answer_bytes -= FRAME_COST + frame.body().len();
+            self.waiting -= 1;
             return Some(frame);
         }
         let cutting = self.large.front_mut()?;
@@ -209,6 +222,7 @@ impl Outbox {
         self.answer_bytes -= frame.body().len();
         if cutting.is_done() {
             self.large.pop_front();
+            self.waiting -= 1;
             self.answer_bytes -= FRAME_COST;
         }
         Some(frame)

@@ -13,6 +13,12 @@ impl Machine {
         Some(self.due).filter(|due| *due != Time::NEVER)
     }
 
+    /// The same; [`Time::NEVER`] if nothing is due.
+    #[inline]
+    pub fn due(&self) -> Time {
+        self.due
+    }
+
     /// Something is due at this time.
     pub(super) fn hasten(&mut self, time: Time) {
         self.due = self.due.min(time);

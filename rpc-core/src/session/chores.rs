@@ -73,6 +73,12 @@ impl Chores {
         self.settled.take()
     }
 
+    /// Whether a request was handed over, or the verdict that was waited for has come.
+    #[inline]
+    pub fn has_found(&self) -> bool {
+        self.request.is_some() || self.settled.is_some()
+    }
+
     /// The request that was handed over: with it comes the right to dispatch.
     pub fn take_request(&mut self) -> Option<Request> {
         self.request.take()

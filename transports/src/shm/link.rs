@@ -248,12 +248,13 @@ impl Link for ShmLink {
     }
 
     fn is_quiet(&self) -> Option<bool> {
-        // While a frame waits for room, each look is a turn.
+        // While a frame waits for room, here or there, each look is a turn.
         Some(
-            !self.origin.is_elsewhere()
+            !self.ends.consumer.is_ready()
                 && !(self.blocked.is_some() && self.ends.producer.may_have_room())
+                && !self.ends.consumer.owes_room()
                 && self.vain <= VAIN
-                && !self.ends.consumer.is_ready(),
+                && !self.origin.is_elsewhere(),
         )
     }
 
