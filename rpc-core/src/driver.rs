@@ -77,6 +77,7 @@ pub struct Driver {
     sleeps_on_descriptors: bool,
     /// Turns in which frames came or went; written by who has the turn.
     moves: AtomicU32,
+    weight: polite::Weight,
     company: polite::Company,
     attendants: attend::Attendants,
     sleeper: Mutex<Option<Arc<dyn Sleeper>>>,
@@ -137,6 +138,7 @@ impl Driver {
             looks_free,
             sleeps_on_descriptors,
             moves: AtomicU32::new(0),
+            weight: polite::Weight::default(),
             company: polite::Company::default(),
             host,
             server,
@@ -247,8 +249,9 @@ impl Driver {
         self.moves.load(Ordering::Relaxed)
     }
 
-    /// Frames have come or gone; said by who has the turn.
-    fn note_move(&self) {
+    /// Frames of so many bytes have come or gone; said by who has the turn.
+    fn note_move(&self, bytes: usize) {
+        self.weight.add(bytes);
         self.moves.store(self.moves().wrapping_add(1), Ordering::Relaxed);
     }
 

@@ -52,8 +52,15 @@ impl Driver {
     /// Patience for one wait, unless this connection sleeps at once. `alone`: nothing else is outstanding on it.
     pub fn patience(&self, alone: bool) -> Option<Patience> {
         let room = if alone { self.room.load(Ordering::Relaxed) } else { 0 };
-        let patience = Patience::new(self.waiting, room, self.looks_free);
+        let mut patience = Patience::new(self.waiting, room, self.looks_free);
+        patience.allow(self.weight.longer());
         (self.waiting != Waiting::Park).then_some(patience)
+    }
+
+    /// Something has come: the wait begins again.
+    pub fn renew(&self, patience: &mut Patience) {
+        patience.renew();
+        patience.allow(self.weight.longer());
     }
 
     /// Whether more is likely to come soon, now that something has come: nothing is in its way.
@@ -82,6 +89,7 @@ impl Driver {
             return Found { glance: Glance::Taken, moment: patience.moment(host), settled: None };
         };
         turn.stay_awake();
+        patience.allow(self.weight.longer());
         let now = self.time();
         let is_due = self.session.due() <= now;
         for look in 0.. {

@@ -10,6 +10,33 @@ use crate::driver::Host;
 use crate::limits::{AT_ONCE, LOOK_AGAIN, PAUSE};
 use crate::time::Time;
 
+/// How long a KiB that has come or gone is at work on the other side: to be read, worked at, and answered.
+const OF_A_KIB: Duration = Duration::from_micros(1);
+
+/// The most that a wait is longer because much has come or gone.
+const LONGEST: Duration = Duration::from_micros(200);
+
+/// How much has come and gone lately: behind 64 KiB of silence are no reason to sleep, behind 64 bytes they are.
+#[derive(Debug, Default)]
+pub(super) struct Weight(AtomicU32);
+
+impl Weight {
+    /// So many bytes more. Said by who has the turn.
+    pub(super) fn add(&self, bytes: usize) {
+        let before = self.0.load(Ordering::Relaxed);
+        let added = u32::try_from(bytes / 1024).unwrap_or(u32::MAX);
+        // What came before counts half: a few small messages make it forgotten.
+        if before != 0 || added != 0 {
+            self.0.store((before / 2).saturating_add(added), Ordering::Relaxed);
+        }
+    }
+
+    /// How much longer a wait may be because of it.
+    pub(super) fn longer(&self) -> Duration {
+        (OF_A_KIB * self.0.load(Ordering::Relaxed)).min(LONGEST)
+    }
+}
+
 /// How a connection waits.
 ///
 /// ```
@@ -42,9 +69,6 @@ pub enum Moment {
     /// The wait has lasted long enough: sleep.
     Over,
 }
-
-/// What a polite wait is longer for each time that something came: what a fragment takes to be copied a few times.
-const LONGER: Duration = Duration::from_micros(6);
 
 /// Looks between two looks at the clock.
 const LOOKS: u32 = 8;
@@ -82,10 +106,14 @@ impl Patience {
         }
     }
 
-    /// Begins again: something has come. The more has come or gone, the longer the other side will be at work with it.
+    /// Begins again: something has come.
     pub fn renew(&mut self) {
         (self.looks, self.since) = (0, None);
-        self.lasts = (self.lasts + LONGER).min(LOOK_AGAIN * 10);
+    }
+
+    /// It lasts so much longer than usual.
+    pub(super) fn allow(&mut self, longer: Duration) {
+        self.lasts = LOOK_AGAIN + longer;
     }
 
     /// What comes after a look that has found nothing.

@@ -255,7 +255,7 @@ impl Driver {
             }
         };
         if frames > 0 {
-            self.note_move();
+            self.note_move(bytes);
         }
         if !matches!(stopped, Stopped::Drained) {
             self.session.put_back(chores);
@@ -277,8 +277,8 @@ impl Driver {
 
     fn send(&self, turn: &mut Turn, now: Time, chores: &mut Chores) -> Result<(), Error> {
         let Some(link) = &mut turn.link else { return Ok(()) };
-        let before = link.accepted();
-        let was_blocked = turn.blocked;
+        let (before, was_blocked) = (link.accepted(), turn.blocked);
+        let mut bytes = 0_usize;
         let (mut blocked, mut watched, mut more) = (false, false, true);
         if !turn.frames.is_empty() {
             // Time passes also while the link takes nothing: deadlines, stalls.
@@ -295,6 +295,7 @@ impl Driver {
                     blocked = true;
                     break;
                 }
+                bytes += out.size();
                 if let Some(frame) = turn.frames.pop_front() {
                     frame.recycle();
                 }
@@ -303,7 +304,7 @@ impl Driver {
         blocked |= link.flush().map_err(|fault| self.fault(fault))? == Sent::WouldBlock;
         turn.blocked = blocked;
         if link.accepted() > before {
-            self.note_move();
+            self.note_move(bytes);
         }
         if blocked || was_blocked {
             self.session.note_link(now, blocked, turn.partial, link.accepted() > before);
