@@ -124,6 +124,22 @@ mod tests {
     }
 
     #[test]
+    fn bytes_are_appended_whole_at_every_distance_from_where_they_stand() {
+        let source: Vec<u8> = (0..3 * STEP).map(|at| (at * 7) as u8).collect();
+        let mut buf = vec![1; 4096];
+        buf.reserve(4096 + source.len());
+        let page = |at: *const u8| at.addr() % 4096;
+        for distance in [0, 1, 5, 15, 16, 63, 64, 4095] {
+            buf.clear();
+            buf.resize((page(source.as_ptr()) + distance + 4096 - page(buf.as_ptr())) % 4096, 1);
+            let before = buf.len();
+            append(&mut buf, &source);
+            assert!(buf[before..] == source, "{distance}");
+            assert!(buf[..before].iter().all(|byte| *byte == 1));
+        }
+    }
+
+    #[test]
     fn huge_buffers_are_not_kept() {
         give(Vec::with_capacity(BUFFER_CACHE.0 + 1));
         assert!(CACHE.with(|cache| cache.borrow().large.is_empty()));

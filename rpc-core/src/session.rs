@@ -381,6 +381,7 @@ impl Session {
         match outcome {
             Outcome::Value(buf) => inner.machine.reply(key, false, buf),
             Outcome::Failed(buf) => inner.machine.reply(key, true, buf),
+            Outcome::Bytes { failed, front, bytes } => inner.machine.reply_bytes(key, failed, front, bytes),
             Outcome::Refused(error) => inner.machine.refuse(key, &error),
             Outcome::Stopped => inner.machine.stopped(key),
         }
