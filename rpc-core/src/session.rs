@@ -75,6 +75,10 @@ struct Hints {
     unsent: AtomicBool,
     /// A thread sits at the link.
     seated: AtomicBool,
+    /// Calls are outstanding.
+    outstanding: AtomicBool,
+    /// Somebody waits for something that is no verdict.
+    watched: AtomicBool,
     /// Nothing is due before this; in nanoseconds.
     due: AtomicU64,
 }
@@ -95,6 +99,12 @@ struct Inner {
     armed: Option<Time>,
     /// The last that came was a request.
     asked: bool,
+}
+
+impl Inner {
+    fn is_watched(&self) -> bool {
+        !self.watchers.is_empty() || !self.mourners.is_empty()
+    }
 }
 
 /// The session while it is locked.
@@ -127,6 +137,8 @@ impl Drop for Locked<'_> {
         self.hints.requested.store(!self.inner.requests.is_empty(), Ordering::Release);
         self.hints.unsent.store(!self.inner.machine.is_flushed(), Ordering::Release);
         self.hints.seated.store(self.inner.bench.is_seated(), Ordering::Release);
+        self.hints.outstanding.store(self.inner.machine.outstanding() > 0, Ordering::Release);
+        self.hints.watched.store(self.inner.is_watched(), Ordering::Release);
     }
 }
 
@@ -241,6 +253,18 @@ impl Session {
     #[inline]
     pub fn due(&self) -> Time {
         Time::from_nanos(self.hints.due.load(Ordering::Relaxed))
+    }
+
+    /// Whether somebody waits for something that the peer will send.
+    #[inline]
+    pub fn awaits_news(&self) -> bool {
+        self.has_outstanding() || self.hints.watched.load(Ordering::Acquire)
+    }
+
+    /// Whether calls are outstanding.
+    #[inline]
+    pub fn has_outstanding(&self) -> bool {
+        self.hints.outstanding.load(Ordering::Acquire)
     }
 
     /// Whether frames wait to be taken, so far as this thread has made them wait: what another thread adds is its to send.

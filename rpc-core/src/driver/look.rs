@@ -111,7 +111,7 @@ impl Driver {
     /// One poll of a call that waits for its verdict.
     pub fn look_for(self: &Arc<Self>, token: u32, waker: &Waker, left: &mut Option<Patience>) -> Looked {
         let Some(mut patience) = left.take() else {
-            return self.session.take(token, waker).map_or(Looked::Later, Looked::Settled);
+            return self.leave_to_others(token, waker);
         };
         let host = &*self.host;
         let mut may_give_way = match patience.come_back(host) {
@@ -121,7 +121,7 @@ impl Driver {
                 self.company.learn(!at_once || !alone);
                 if !alone {
                     // Calls that were started meanwhile are the attendant's, and this one with them.
-                    return self.session.take(token, waker).map_or(Looked::Later, Looked::Settled);
+                    return self.leave_to_others(token, waker);
                 }
                 at_once && !self.company.is_known()
             }
@@ -164,6 +164,15 @@ impl Driver {
         }
     }
 
+    /// The verdict, if it is there; otherwise whoever attends is to bring it.
+    fn leave_to_others(self: &Arc<Self>, token: u32, waker: &Waker) -> Looked {
+        if let Some(settled) = self.session.take(token, waker) {
+            return Looked::Settled(settled);
+        }
+        self.leave_link();
+        Looked::Later
+    }
+
     /// Whether a call that was started alone looks for its verdict in its first poll; if not, other tasks that are ready have
     /// their turn first, and may start calls as well.
     pub fn may_look(&self) -> bool {
@@ -177,10 +186,12 @@ impl Driver {
     }
 
     /// Somebody who has looked at the link without being its attendant goes away: the attendants and the thread that sits
-    /// there are to hear of its news.
+    /// there are to hear of its news. Not if nobody waits for any: to announce a sleep takes as long as a cache line's travel,
+    /// and the next call would take it back. Who begins to wait calls for an attendant, who announces it.
     fn leave_link(self: &Arc<Self>) {
+        let is_awaited = self.server.is_some() || self.session.awaits_news();
         let others_sleep = || !self.attendants.is_empty() || self.session.is_seated();
-        if others_sleep() && !self.standing().quiet {
+        if is_awaited && others_sleep() && !self.standing().quiet {
             self.rouse();
         } else if self.session.has_requests() {
             self.attendants.wake();
