@@ -179,7 +179,7 @@ fn parallel_sum_is_the_same_however_it_is_shared() {
     assert_eq!(lines.len(), 3, "{}{}", ended.stdout, ended.stderr);
     assert_eq!(lines[0], "two children: 50000005000000");
     assert!(lines[1].ends_with("× as fast as one"), "{}", lines[1]);
-    assert_eq!(lines[2], "one worker over each of 3 wires: 50000005000000");
+    assert_eq!(lines[2], "one worker over each of 5 wires: 50000005000000");
     assert_eq!(ended.code, Some(0));
 }
 
@@ -226,8 +226,7 @@ fn tour_answers_about_names_and_bytes_that_are_no_text() {
 #[test]
 fn a_killed_tour_leaves_no_server_behind() {
     for seen in 1..=WIRES.len() {
-        let mut tour =
-            Program::example("tour").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/rpc-core/src")).start();
+        let mut tour = Program::example("tour").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/examples")).start();
         let lines = BufReader::new(tour.child.stdout.take().unwrap()).lines();
         assert_eq!(lines.take(seen + 1).filter_map(Result::ok).count(), seen + 1);
         let _ = tour.child.kill();
