@@ -21,9 +21,6 @@ use crate::tally::Tally;
 /// Calls that a server takes at once, so that some wait for credit.
 const WINDOW: u32 = 24;
 
-/// The same of a mailbox: what its server has taken is said to a caller who takes ten unread messages at a time.
-const TAKEN: u32 = 4;
-
 /// How long a call may outlive its server.
 const LATE: Duration = Duration::from_secs(3);
 
@@ -113,8 +110,7 @@ pub(crate) fn live(wire: &str, style: Style, runtime: &Runtime, directory: &Path
     std::fs::write(stage::journal(directory), vec![0; slots as usize * 2]).expect("a journal");
     let journal = File::open(stage::journal(directory)).expect("a journal");
     let is_kept = stage::is_kept(wire);
-    let window = if is_kept { TAKEN } else { WINDOW };
-    let stage = Stage::raise(wire, directory, window);
+    let stage = Stage::raise(wire, directory, WINDOW);
     let (next, answered) = (AtomicU64::new(0), AtomicU64::new(0));
     let scene = Scene { slots, is_kept, next, answered, outcomes: Mutex::default() };
     let (calls, spins) = (dice.below(slots * 3 / 4), dice.below(20_000));
@@ -132,7 +128,7 @@ pub(crate) fn live(wire: &str, style: Style, runtime: &Runtime, directory: &Path
     let ((killed, goes_on), successor) = thread::scope(|scope| {
         let killer = scope.spawn(|| {
             let killed = scene.kill_after(pid, calls, spins);
-            (killed, is_kept.then(|| Stage::raise(wire, directory, window)))
+            (killed, is_kept.then(|| Stage::raise(wire, directory, WINDOW)))
         });
         match style {
             Style::Wait => callers.into_iter().for_each(|dice| {
@@ -173,7 +169,7 @@ fn settle(wire: &str, scene: Scene, journal: &File) -> Tally {
     }
     // A call without credit is not handed over, and credit comes back with a verdict: no more than the window are in doubt.
     // In a mailbox as many as it holds may have waited until their deadline.
-    let most = if is_kept { u64::from(TAKEN) + DEPTH } else { WINDOW.into() } as usize;
+    let most = WINDOW as usize + if is_kept { DEPTH as usize } else { 0 };
     let doubt =
         outcomes.iter().filter(|(_, outcome)| outcome.as_ref().is_err_and(|e| e.fate() == Fate::Unknown));
     let doubt = doubt.count();

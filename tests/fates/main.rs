@@ -145,9 +145,10 @@ fn no_fate_contradicts_the_journal_of_a_server_that_was_killed() {
                 tally.add(&lives(wire, style, directory.path(), enough, &mut dice, &marks));
             }
             assert!(tally.kills > 2 && tally.done > 0, "{wire}: {tally:?}");
-            assert!(tally.unknown + tally.not_executed > 0, "{wire}: {tally:?}");
-            // What waited for credit is known not to have left; in a mailbox nothing waits so long.
-            assert!(tally.not_sent > 0 || stage::is_kept(wire), "{wire}: {tally:?}");
+            // What waited for credit is known not to have left, and something is in doubt or was not taken. From a mailbox another
+            // takes what is left.
+            let says_enough = tally.not_sent > 0 && tally.unknown + tally.not_executed > 0;
+            assert!(says_enough || stage::is_kept(wire), "{wire}: {tally:?}");
             whole.add(&tally);
         }
         let time = began.elapsed().as_secs_f64();
