@@ -86,6 +86,11 @@ fn lives(
     whole
 }
 
+/// In memory, where it may be: whoever makes, removes or closes a file waits for a busy disk, for seconds.
+fn place() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory")
+}
+
 /// Descriptors, threads and shared mappings of this process.
 fn holdings() -> [usize; 3] {
     let count = |path| std::fs::read_dir(path).expect("/proc is mounted").count();
@@ -125,7 +130,7 @@ fn no_fate_contradicts_the_journal_of_a_server_that_was_killed() {
     let _dog = watch(patience + 10);
     alone("no_fate_contradicts_the_journal_of_a_server_that_was_killed", || {
         let _dog = watch(patience);
-        let directory = tempfile::tempdir().unwrap();
+        let directory = place();
         let mut dice = Dice::new(from_environment("FARCALL_SEED").unwrap_or(0x9E37_79B9_7F4A_7C15));
         let wires = stage::wires();
         let parts = wires.len() as u64 * 2;
@@ -165,7 +170,7 @@ fn no_fate_contradicts_the_journal_of_a_server_that_was_killed() {
 fn exactly_the_calls_that_were_not_handed_over_were_not_sent() {
     let _dog = watch(90);
     let mut dice = Dice::new(from_environment("FARCALL_SEED").unwrap_or(0xD1B5_4A32_D192_ED03));
-    let directory = tempfile::tempdir().unwrap();
+    let directory = place();
     // What lies in a socket of tcp: dies with it.
     for wire in stage::wires().into_iter().filter(|wire| *wire != "tcp") {
         for style in [Style::Wait, Style::Await] {
