@@ -24,6 +24,7 @@
 )]
 
 mod assembly;
+mod calling;
 mod calls_in;
 mod calls_out;
 mod event;
@@ -32,6 +33,7 @@ mod machine;
 mod openings;
 mod outbox;
 mod receive;
+mod serving;
 mod settle;
 #[cfg(test)]
 mod tests;

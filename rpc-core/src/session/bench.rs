@@ -2,7 +2,8 @@
 
 use std::task::Waker;
 
-use crate::session::{SEATED, Session};
+use crate::session::Session;
+use crate::session::locked::SEATED;
 use crate::time::Time;
 
 #[derive(Debug, Default)]

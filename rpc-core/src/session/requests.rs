@@ -5,7 +5,8 @@ use std::task::Waker;
 
 use crate::limits::SEND_BUDGET;
 use crate::proto::InKey;
-use crate::session::{Chores, Inner, REQUESTED, Request, Session};
+use crate::session::locked::REQUESTED;
+use crate::session::{Chores, Inner, Request, Session};
 
 #[derive(Debug, Default)]
 pub(super) struct Requests {
