@@ -33,9 +33,9 @@ impl Helper for Child {
     }
 }
 
-fn main() -> Result<(), farcall::Error> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     if std::env::args().nth(1).as_deref() == Some("child") {
-        return farcall::serve("stdio:", HelperServer::new(Child)).wait()?.join().wait();
+        return Ok(farcall::serve("stdio:", HelperServer::new(Child)).wait()?.join().wait()?);
     }
     let program = std::env::current_exe().map_err(|error| {
         farcall::Error::config("this program does not know where it lies").with_source(error)
@@ -43,18 +43,20 @@ fn main() -> Result<(), farcall::Error> {
     // A path with other bytes than these needs percent signs: `exec:./my%20helper`.
     let url = format!("exec:{}?arg=child", program.display());
     let helper: HelperClient = farcall::connect(url).wait()?;
-    println!("reversed by the child: {}", helper.reverse("farcall").wait()?);
+    let reversed = helper.reverse("farcall").wait()?;
+    println!("reversed by the child: {reversed}");
 
     let child = helper.connection().peer().pid;
-    let sees = helper.caller().wait()?;
-    println!("the child is another process: {}", child.is_some() && child != Some(std::process::id()));
-    println!("the child knows its caller: {}", sees == Some(std::process::id()));
+    let is_another = child.is_some() && child != Some(std::process::id());
+    let knows = helper.caller().wait()? == Some(std::process::id());
+    println!("the child is another process: {is_another}");
+    println!("the child knows its caller: {knows}");
 
     match helper.crash().wait() {
         Err(error) if matches!(error.code(), Code::PeerGone(_)) => {
             println!("the child died during the call, whose fate is {:?}", error.fate());
         }
-        other => println!("unexpected: {other:?}"),
+        other => return Err(format!("the child should have died: {other:?}").into()),
     }
-    Ok(())
+    if reversed == "llacraf" && is_another && knows { Ok(()) } else { Err("an answer is wrong".into()) }
 }

@@ -66,9 +66,14 @@ fn operate(directory: &Path) -> Result<(), Error> {
         // Port 0 has become a real one.
         write(reached.trim())?;
         let client = run("call")?.wait_with_output().map_err(|error| failed("the client", error))?;
-        print!("{}", String::from_utf8_lossy(&client.stdout));
+        let said = String::from_utf8_lossy(&client.stdout);
+        print!("{said}");
         drop(server.stdin.take());
-        server.wait().map_err(|error| failed("the server", error))?;
+        let ended = server.wait().map_err(|error| failed("the server", error))?;
+        let expected = format!("2 + 3 = 5 over {}\n", url.split(':').next().unwrap_or_default());
+        if said != expected || !ended.success() || !client.status.success() {
+            return Err(Error::config(format!("{url}: server {ended}, client {}", client.status)));
+        }
     }
     Ok(())
 }

@@ -34,7 +34,8 @@ impl Worker for Adder {
 fn total(workers: &WorkerClient) -> Result<u64, Error> {
     let piece = LAST / PIECES;
     let calls = (0..PIECES).map(|at| workers.sum(at * piece + 1, (at + 1) * piece + 1));
-    farcall::submit_all(calls).into_iter().map(|call| call.wait()).sum()
+    let sum = farcall::submit_all(calls).into_iter().map(|call| call.wait()).sum::<Result<u64, Error>>()?;
+    if sum == LAST * (LAST + 1) / 2 { Ok(sum) } else { Err(Error::config(format!("the sum is not {sum}"))) }
 }
 
 /// How many times as fast the second are as the first, by the best of some rounds in turns.
@@ -93,7 +94,8 @@ fn main() -> Result<(), Error> {
     println!("one worker over each of {} wires: {}", urls.len(), total(&over_all)?);
     for (mut child, _) in started {
         drop(child.stdin.take());
-        child.wait().map_err(|error| failed("a worker", error))?;
+        let ended = child.wait().map_err(|error| failed("a worker", error))?;
+        ended.success().then_some(()).ok_or_else(|| Error::config(format!("a worker ended with {ended}")))?;
     }
     Ok(())
 }

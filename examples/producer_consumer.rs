@@ -63,10 +63,15 @@ fn run(mailbox: &str) -> Result<(), Box<dyn Error>> {
             taken[usize::try_from(name)?] += 1;
         }
     }
-    println!("{} items produced, {} stored", 2 * ITEMS, STORED.load(Ordering::Relaxed));
-    println!("every consumer had its share: {}", taken.iter().all(|items| *items > 0));
+    let (stored, all_have_some) = (STORED.load(Ordering::Relaxed), taken.iter().all(|items| *items > 0));
+    println!("{} items produced, {stored} stored", 2 * ITEMS);
+    println!("every consumer had its share: {all_have_some}");
     drop(consumers);
-    Ok(())
+    if stored == 2 * ITEMS && all_have_some {
+        Ok(())
+    } else {
+        Err("items were lost, or a consumer had none".into())
+    }
 }
 
 /// Puts items in as fast as there is room; the names of those who took them.

@@ -13,8 +13,8 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-const WARM_UP: i64 = 2_000;
-const CALLS: i64 = 1_000;
+const WARM_UP: i64 = 1_000;
+const CALLS: i64 = 500;
 
 #[farcall::service]
 trait Null {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use farcall::ServerHandle;
+use farcall::{Code, Fate, ServerHandle};
 use peers::process::{self, Peer, cast};
 use peers::raw::{self, PREFACE, Raw, bare, framed, frames, record, renumbered, with_deadline};
 use peers::service::{Gauge, ProbeClient, ProbeServer, Subject};
@@ -178,6 +178,18 @@ fn whoever_does_not_say_hello_is_shown_the_door_after_five_seconds() {
     }
     assert!((4..9).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     sieges.iter().for_each(Siege::assert_unharmed);
+}
+
+#[test]
+fn a_server_that_says_nothing_is_given_up_after_five_seconds() {
+    let _dog = watch(30);
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("tcp://{}", silent.local_addr().unwrap());
+    let began = Instant::now();
+    let error = farcall::connect::<TargetClient>(url.as_str()).wait().unwrap_err();
+    assert_eq!((error.code(), error.fate()), (Code::Unavailable, Fate::NotSent), "{error:?}");
+    assert!(error.to_string().contains(&url) && error.to_string().contains("no answer within 5s"), "{error}");
+    assert!((4..7).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
 }
 
 #[test]

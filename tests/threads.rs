@@ -11,7 +11,7 @@ use peers::watch;
 use tempfile::TempDir;
 
 /// Calls of each thread or task.
-const CALLS: u64 = 10_000;
+const CALLS: u64 = 4_000;
 
 fn stage(url: &str) -> (ServerHandle, TempDir) {
     let directory = tempfile::tempdir().unwrap();
@@ -77,15 +77,15 @@ fn eight_tasks_share_one_client_over_a_unix_socket() {
 #[test]
 fn eight_threads_share_one_client_over_tcp_and_in_one_process() {
     let _dog = watch(60);
-    eight_threads("tcp://127.0.0.1:0", CALLS / 20);
-    eight_threads("mem:eight-threads", CALLS / 20);
+    eight_threads("tcp://127.0.0.1:0", CALLS / 8);
+    eight_threads("mem:eight-threads", CALLS / 8);
 }
 
 #[test]
 fn eight_tasks_share_one_client_over_tcp_and_in_one_process() {
     let _dog = watch(60);
-    eight_tasks("tcp://127.0.0.1:0", CALLS / 20);
-    eight_tasks("mem:eight-tasks", CALLS / 20);
+    eight_tasks("tcp://127.0.0.1:0", CALLS / 8);
+    eight_tasks("mem:eight-tasks", CALLS / 8);
 }
 
 #[test]

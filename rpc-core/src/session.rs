@@ -10,10 +10,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::Waker;
 
 use crate::error::Error;
-use crate::proto::{Handed, InKey, Machine, Outgoing, Stage, Violation};
+use crate::proto::{Handed, InKey, Machine, Outgoing, Stage};
 use crate::time::Time;
 
 mod absorb;
+mod arrival;
 mod bench;
 mod chores;
 mod incoming;
@@ -184,19 +185,9 @@ impl Session {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Handles a frame. `true`: a [`step`](Self::step) is wanted, because there is something to send or time has passed.
-    ///
-    /// # Errors
-    /// The peer broke a rule.
-    pub fn receive(&self, frame: &[u8], now: Time, chores: &mut Chores) -> Result<bool, Violation> {
-        let mut inner = self.lock();
-        if let Some(event) = inner.machine.handle_frame(frame, now)? {
-            inner.absorb(event, chores);
-        }
-        inner.absorb_events(chores);
-        inner.claim_for(chores);
-        let is_due = inner.machine.poll_timeout().is_some_and(|due| due <= now);
-        Ok(is_due || !inner.machine.is_flushed() || !inner.watchers.is_empty())
+    /// See [`Machine::cut_at`].
+    pub fn cut_at(&self, fragment: usize) {
+        self.lock().machine.cut_at(fragment);
     }
 
     /// Time has passed, and frames are taken to be sent: about `budget` bytes.
@@ -414,6 +405,7 @@ impl Session {
         match outcome {
             Outcome::Value(buf) => inner.machine.reply(key, false, buf),
             Outcome::Failed(buf) => inner.machine.reply(key, true, buf),
+            Outcome::Bytes { failed, front, bytes } => inner.machine.reply_bytes(key, failed, front, bytes),
             Outcome::Refused(error) => inner.machine.refuse(key, &error),
             Outcome::Stopped => inner.machine.stopped(key),
         }

@@ -25,7 +25,7 @@ macro_rules! __conformance_cases_indirect {
             policy: a_deadline_ends_a_call_and_its_handler deadlines_of_handle_and_url_hold
                 the_handler_sees_its_caller;
             order: calls_arrive_in_the_order_of_their_start many_calls_end_in_any_order
-                two_thousand_calls_one_by_one two_large_calls_and_a_small_one_share_the_wire;
+                a_thousand_calls_one_by_one two_large_calls_and_a_small_one_share_the_wire;
             styles: a_call_does_nothing_until_it_is_started the_styles_of_waiting_agree
                 submitted_together_answered_each;
             ends: after_close_nothing_is_sent;
@@ -50,7 +50,7 @@ macro_rules! __conformance_cases {
                 a_dropped_call_frees_its_handler a_dropped_call_tells_a_blocking_handler
                 the_handler_sees_its_caller the_window_of_calls_is_kept;
             order: calls_arrive_in_the_order_of_their_start many_calls_end_in_any_order
-                two_thousand_calls_one_by_one two_large_calls_and_a_small_one_share_the_wire;
+                a_thousand_calls_one_by_one two_large_calls_and_a_small_one_share_the_wire;
             styles: a_call_does_nothing_until_it_is_started the_styles_of_waiting_agree
                 submitted_together_answered_each;
             callbacks: a_handler_calls_back a_blocking_handler_calls_back nested_calls_inherit_the_deadline

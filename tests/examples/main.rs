@@ -226,8 +226,7 @@ fn tour_answers_about_names_and_bytes_that_are_no_text() {
 #[test]
 fn a_killed_tour_leaves_no_server_behind() {
     for seen in 1..=WIRES.len() {
-        let mut tour =
-            Program::example("tour").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/rpc-core/src")).start();
+        let mut tour = Program::example("tour").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/examples")).start();
         let lines = BufReader::new(tour.child.stdout.take().unwrap()).lines();
         assert_eq!(lines.take(seen + 1).filter_map(Result::ok).count(), seen + 1);
         let _ = tour.child.kill();

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use farcall::{Code, Connection, Error};
 
-use crate::alone;
 use crate::desk::{DeskClient, desk, open, says, watch};
 
 fn reach(url: &str) -> Result<Connection, Error> {
@@ -211,18 +210,6 @@ fn a_server_of_another_protocol_is_recognised() {
     });
     says(reach(&url), Code::ProtocolViolation, &[&url, "does not speak Farcall", "SSH-2.0"]);
     host.join().unwrap();
-}
-
-#[test]
-fn a_server_that_says_nothing_is_given_up() {
-    alone::run("refusals::a_server_that_says_nothing_is_given_up", &[], || {
-        let _watchdog = watch("a_server_that_says_nothing_is_given_up");
-        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("tcp://{}", silent.local_addr().unwrap());
-        let began = std::time::Instant::now();
-        says(reach(&url), Code::Unavailable, &[&url, "no answer within 5s"]);
-        assert!(began.elapsed() < Duration::from_secs(7), "{:?}", began.elapsed());
-    });
 }
 
 #[test]

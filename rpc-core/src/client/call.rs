@@ -256,9 +256,15 @@ impl<T, E: From<Error>> Call<T, E> {
             }
             result = Some(match self.state {
                 State::Started(token) => {
-                    let settled = driver
-                        .wait_politely(token, started.map(|started| started.alone))
-                        .unwrap_or_else(|| driver.wait(token, started.is_some() && !polite));
+                    let mut alone = started.map(|started| started.alone);
+                    let settled = loop {
+                        let waited = driver.wait_politely(token, alone);
+                        let settled = waited.or_else(|| driver.wait(token, started.is_some() && !polite));
+                        if let Some(settled) = settled {
+                            break settled;
+                        }
+                        alone = Some(driver.session().is_alone());
+                    };
                     self.state = State::Done;
                     (!self.ends_again(&settled)).then(|| self.finish(settled))
                 }

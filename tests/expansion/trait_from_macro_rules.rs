@@ -1,4 +1,3 @@
-#![deny(warnings)]
 //! A trait may itself come from a macro.
 
 macro_rules! service {
@@ -17,7 +16,8 @@ macro_rules! service {
 service!(Numbers, i64, Result<i64, String>);
 service!(Texts, str, Option<String>);
 
-fn main() {
+#[test]
+fn a_trait_may_come_from_a_macro() {
     let _ = |client: NumbersClient| client.given(&1, 2);
     let _ = |client: TextsClient| client.given("", 2);
 }

@@ -1,4 +1,3 @@
-#![deny(warnings, missing_docs, unsafe_code)]
 //! A `Result` under any name is taken apart.
 
 /// Our results.
@@ -34,6 +33,7 @@ fn calls(client: &AliasesClient) {
     let _: farcall::Call<i64, farcall::CallError<i64>> = client.both();
 }
 
-fn main() {
+#[test]
+fn a_result_under_any_name_is_taken_apart() {
     let _ = calls;
 }
