@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::Waker;
 
@@ -69,18 +69,28 @@ pub struct Session {
 /// What was true when the lock was last let go, for those who need not know better than that.
 #[derive(Debug, Default)]
 struct Hints {
-    /// Requests wait.
-    requested: AtomicBool,
-    /// Frames wait to be taken.
-    unsent: AtomicBool,
-    /// A thread sits at the link.
-    seated: AtomicBool,
-    /// Calls are outstanding.
-    outstanding: AtomicBool,
-    /// Somebody waits for something that is no verdict.
-    watched: AtomicBool,
+    /// Of the bits below.
+    bits: AtomicU8,
     /// Nothing is due before this; in nanoseconds.
     due: AtomicU64,
+}
+
+/// Requests wait.
+const REQUESTED: u8 = 1;
+/// Frames wait to be taken.
+const UNSENT: u8 = 2;
+/// A thread sits at the link.
+const SEATED: u8 = 4;
+/// Calls are outstanding.
+const OUTSTANDING: u8 = 8;
+/// Somebody waits for something that is no verdict.
+const WATCHED: u8 = 16;
+
+impl Hints {
+    #[inline]
+    fn any(&self, of: u8) -> bool {
+        self.bits.load(Ordering::Acquire) & of != 0
+    }
 }
 
 #[derive(Debug)]
@@ -134,11 +144,13 @@ impl Drop for Locked<'_> {
     fn drop(&mut self) {
         let due = self.inner.machine.due();
         self.hints.due.store(due.as_nanos(), Ordering::Relaxed);
-        self.hints.requested.store(!self.inner.requests.is_empty(), Ordering::Release);
-        self.hints.unsent.store(!self.inner.machine.is_flushed(), Ordering::Release);
-        self.hints.seated.store(self.inner.bench.is_seated(), Ordering::Release);
-        self.hints.outstanding.store(self.inner.machine.outstanding() > 0, Ordering::Release);
-        self.hints.watched.store(self.inner.is_watched(), Ordering::Release);
+        let bit = |bit: u8, is: bool| if is { bit } else { 0 };
+        let bits = bit(REQUESTED, !self.inner.requests.is_empty())
+            | bit(UNSENT, !self.inner.machine.is_flushed())
+            | bit(SEATED, self.inner.bench.is_seated())
+            | bit(OUTSTANDING, self.inner.machine.outstanding() > 0)
+            | bit(WATCHED, self.inner.is_watched());
+        self.hints.bits.store(bits, Ordering::Release);
     }
 }
 
@@ -258,19 +270,19 @@ impl Session {
     /// Whether somebody waits for something that the peer will send.
     #[inline]
     pub fn awaits_news(&self) -> bool {
-        self.has_outstanding() || self.hints.watched.load(Ordering::Acquire)
+        self.hints.any(OUTSTANDING | WATCHED)
     }
 
     /// Whether calls are outstanding.
     #[inline]
     pub fn has_outstanding(&self) -> bool {
-        self.hints.outstanding.load(Ordering::Acquire)
+        self.hints.any(OUTSTANDING)
     }
 
     /// Whether frames wait to be taken, so far as this thread has made them wait: what another thread adds is its to send.
     #[inline]
     pub fn has_unsent(&self) -> bool {
-        self.hints.unsent.load(Ordering::Acquire)
+        self.hints.any(UNSENT)
     }
 
     /// When [`step`](Self::step) is due; an attendant calls this before it sleeps, and is woken if it becomes earlier.

@@ -180,6 +180,7 @@ impl CallsOut {
     }
 
     /// Adds a call and hands out its only frame, for which there is credit: nothing is in front of it.
+    #[inline]
     pub(super) fn add_and_pop(&mut self, call: NewCall, now: Time, frame: u64) -> (OutKey, Outgoing) {
         let latest = call.latest();
         let place = self.flight.vacant_key();
@@ -323,12 +324,14 @@ impl CallsOut {
     }
 
     /// A verdict has come: the call's credit returns. `Some(None)`: its caller has left.
+    #[inline]
     pub(super) fn settle(&mut self, id: u64) -> Option<Option<u32>> {
         self.find(id)?;
         self.forget(id).map(|call| call.token)
     }
 
     /// Whether a call of this number waits for a verdict.
+    #[inline]
     pub(super) fn find(&self, id: u64) -> Option<()> {
         let key = *self.flight.get(place(id))?;
         let call = self.calls.get(key as usize)?;
@@ -341,6 +344,7 @@ impl CallsOut {
         self.calls.get(*self.flight.get(place(id))? as usize)?.token
     }
 
+    #[inline]
     fn forget(&mut self, id: u64) -> Option<CallOut> {
         let key = self.flight.try_remove(place(id))?;
         self.calls.try_remove(key as usize)

@@ -1,12 +1,11 @@
 //! The peer's calls that wait to be dispatched, and who may dispatch them.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use crate::limits::SEND_BUDGET;
 use crate::proto::InKey;
-use crate::session::{Chores, Inner, Request, Session};
+use crate::session::{Chores, Inner, REQUESTED, Request, Session};
 
 #[derive(Debug, Default)]
 pub(super) struct Requests {
@@ -108,7 +107,7 @@ impl Session {
     /// Whether requests wait.
     #[inline]
     pub fn has_requests(&self) -> bool {
-        self.hints.requested.load(Ordering::Acquire)
+        self.hints.any(REQUESTED)
     }
 
     /// Whether requests wait that somebody may dispatch now.
