@@ -84,8 +84,7 @@ fn a_thread_that_spins_for_one_client_serves_the_others() -> Result<(), farcall:
 fn a_task_that_spins_for_one_client_serves_the_others() -> Result<(), farcall::Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime can be made").block_on(async {
-        let server =
-            farcall::serve("shm:wakeups-spin-tasks?wait=spin", NumbersServer::new(Counting)).await?;
+        let server = farcall::serve("shm:wakeups-spin-tasks?wait=spin", NumbersServer::new(Counting)).await?;
         let url = server.url().to_owned();
         let called = tokio::task::spawn_blocking(move || call_beside_one_that_spins(&url)).await;
         called.expect("no panic")

@@ -35,11 +35,11 @@ pub(crate) fn all(cores: usize, accepts: impl Fn(Case) -> bool) -> Vec<Case> {
             }
         }
     }
-    cases.extend(
-        [Waiting::Park, Waiting::Spin]
-            .into_iter()
-            .flat_map(|waiting| few(Subject::Raw, Wire::Mq, Style::Wait, waiting)),
-    );
+    for wire in [Wire::Mq, Wire::Fifo] {
+        for waiting in [Waiting::Park, Waiting::Spin] {
+            cases.extend(few(Subject::Raw, wire, Style::Wait, waiting));
+        }
+    }
     for wire in FURTHER {
         for style in STYLES {
             for waiting in [Waiting::Park, Waiting::Auto] {

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use farcall_core::limits::MAX_FRAGMENT;
+use farcall_core::limits::{MAX_FRAGMENT, MAX_HEAD};
 use farcall_core::proto::{Config, Event, Handed, InKey, Machine, NewCall, OutKey, Role, Stage, WhenFull};
 use farcall_core::wire::{Answer, Hello, Open, Opened};
 use farcall_core::{Code, Error, Fate, Gone, Time};
@@ -69,8 +69,18 @@ impl Story {
     }
 
     fn hear(&mut self, frame: &[u8]) {
+        // A long frame in two steps, as some links give it.
+        let (first, rest) = frame.split_at(frame.len().min(MAX_HEAD));
+        let lent = if rest.is_empty() { None } else { self.machine.lend(first, rest.len()) };
         // Events borrow from the frame only, but the machine is busy meanwhile: take what is needed.
-        match self.machine.handle_frame(frame, self.now) {
+        let handled = match lent {
+            Some(mut buf) => {
+                buf.extend_from_slice(rest);
+                self.machine.handle_long(first, rest.len(), buf, self.now)
+            }
+            None => self.machine.handle_frame(frame, self.now),
+        };
+        match handled {
             Ok(Some(event)) => self.absorb(event),
             Ok(None) => {}
             Err(violation) => {

@@ -44,6 +44,23 @@ pub(crate) fn give(mut buf: Vec<u8>) {
     });
 }
 
+/// Distances from source to destination, within a page, at which some processors copy in one go many times slower.
+const TRAP: std::ops::Range<usize> = 1..64;
+
+/// What is copied at a time where there is such a trap: the C library copies so little by ordinary moves.
+const STEP: usize = 2 * 1024;
+
+/// Appends bytes, which may be many.
+pub(crate) fn append(buf: &mut Vec<u8>, bytes: &[u8]) {
+    buf.reserve(bytes.len());
+    let distance = buf.as_ptr().addr().wrapping_add(buf.len()).wrapping_sub(bytes.as_ptr().addr());
+    if bytes.len() > STEP && TRAP.contains(&(distance % 4096)) {
+        bytes.chunks(STEP).for_each(|chunk| buf.extend_from_slice(chunk));
+    } else {
+        buf.extend_from_slice(bytes);
+    }
+}
+
 /// The thread's reading buffer, [`SCRATCH`] bytes.
 pub(crate) fn take_scratch() -> Box<[u8]> {
     with(|cache| cache.scratch.take()).unwrap_or_else(|| vec![0; SCRATCH].into_boxed_slice())
@@ -104,6 +121,22 @@ mod tests {
     fn a_large_request_never_gets_a_small_buffer() {
         give(Vec::with_capacity(100));
         assert!(take(100_000).capacity() >= 100_000);
+    }
+
+    #[test]
+    fn bytes_are_appended_whole_at_every_distance_from_where_they_stand() {
+        let source: Vec<u8> = (0..3 * STEP).map(|at| (at * 7) as u8).collect();
+        let mut buf = vec![1; 4096];
+        buf.reserve(4096 + source.len());
+        let page = |at: *const u8| at.addr() % 4096;
+        for distance in [0, 1, 5, 15, 16, 63, 64, 4095] {
+            buf.clear();
+            buf.resize((page(source.as_ptr()) + distance + 4096 - page(buf.as_ptr())) % 4096, 1);
+            let before = buf.len();
+            append(&mut buf, &source);
+            assert!(buf[before..] == source, "{distance}");
+            assert!(buf[..before].iter().all(|byte| *byte == 1));
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod attend;
 mod direct;
 mod ending;
 mod host;
+mod intake;
 mod look;
 mod polite;
 mod task;
@@ -72,8 +73,11 @@ pub struct Driver {
     waiting: Waiting,
     /// The link can be looked at without a system call.
     looks_free: bool,
+    /// Whoever sleeps at the link chooses what it is woken for.
+    sleeps_on_descriptors: bool,
     /// Turns in which frames came or went; written by who has the turn.
     moves: AtomicU32,
+    weight: polite::Weight,
     company: polite::Company,
     attendants: attend::Attendants,
     sleeper: Mutex<Option<Arc<dyn Sleeper>>>,
@@ -116,7 +120,12 @@ impl Driver {
     /// Puts a driver together. Nothing is sent before the first turn.
     pub fn new(parts: Parts) -> Arc<Self> {
         let Parts { session, link, host, server, home, waiting, url } = parts;
+        session.cut_at(link.capabilities().fragment);
         let looks_free = link.is_quiet().is_some();
+        #[cfg(unix)]
+        let sleeps_on_descriptors = matches!(link.readiness(), Readiness::Fd { .. });
+        #[cfg(not(unix))]
+        let sleeps_on_descriptors = false;
         Arc::new(Driver {
             session,
             peer: Mutex::new(link.peer()),
@@ -127,7 +136,9 @@ impl Driver {
             room: AtomicUsize::new(0),
             waiting,
             looks_free,
+            sleeps_on_descriptors,
             moves: AtomicU32::new(0),
+            weight: polite::Weight::default(),
             company: polite::Company::default(),
             host,
             server,
@@ -238,8 +249,9 @@ impl Driver {
         self.moves.load(Ordering::Relaxed)
     }
 
-    /// Frames have come or gone; said by who has the turn.
-    fn note_move(&self) {
+    /// Frames of so many bytes have come or gone; said by who has the turn.
+    fn note_move(&self, bytes: usize) {
+        self.weight.add(bytes);
         self.moves.store(self.moves().wrapping_add(1), Ordering::Relaxed);
     }
 
@@ -291,7 +303,7 @@ impl Driver {
         self.turn(Receive::Yes, self.anyone_dispatches());
     }
 
-    /// An attendant's timers are set too late: it sets them again.
+    /// An attendant's timers are set too late, or somebody begins to wait for news: it looks, and listens from then on.
     pub fn rearm(&self) {
         self.attendants.wake();
     }

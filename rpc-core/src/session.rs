@@ -10,10 +10,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::Waker;
 
 use crate::error::Error;
-use crate::proto::{Handed, InKey, Machine, Outgoing, Stage, Violation};
+use crate::proto::{Handed, InKey, Machine, Outgoing, Stage};
 use crate::time::Time;
 
 mod absorb;
+mod arrival;
 mod bench;
 mod chores;
 mod incoming;
@@ -74,6 +75,10 @@ struct Hints {
     unsent: AtomicBool,
     /// A thread sits at the link.
     seated: AtomicBool,
+    /// Calls are outstanding.
+    outstanding: AtomicBool,
+    /// Somebody waits for something that is no verdict.
+    watched: AtomicBool,
     /// Nothing is due before this; in nanoseconds.
     due: AtomicU64,
 }
@@ -94,6 +99,12 @@ struct Inner {
     armed: Option<Time>,
     /// The last that came was a request.
     asked: bool,
+}
+
+impl Inner {
+    fn is_watched(&self) -> bool {
+        !self.watchers.is_empty() || !self.mourners.is_empty()
+    }
 }
 
 /// The session while it is locked.
@@ -126,6 +137,8 @@ impl Drop for Locked<'_> {
         self.hints.requested.store(!self.inner.requests.is_empty(), Ordering::Release);
         self.hints.unsent.store(!self.inner.machine.is_flushed(), Ordering::Release);
         self.hints.seated.store(self.inner.bench.is_seated(), Ordering::Release);
+        self.hints.outstanding.store(self.inner.machine.outstanding() > 0, Ordering::Release);
+        self.hints.watched.store(self.inner.is_watched(), Ordering::Release);
     }
 }
 
@@ -172,19 +185,9 @@ impl Session {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Handles a frame. `true`: a [`step`](Self::step) is wanted, because there is something to send or time has passed.
-    ///
-    /// # Errors
-    /// The peer broke a rule.
-    pub fn receive(&self, frame: &[u8], now: Time, chores: &mut Chores) -> Result<bool, Violation> {
-        let mut inner = self.lock();
-        if let Some(event) = inner.machine.handle_frame(frame, now)? {
-            inner.absorb(event, chores);
-        }
-        inner.absorb_events(chores);
-        inner.claim_for(chores);
-        let is_due = inner.machine.poll_timeout().is_some_and(|due| due <= now);
-        Ok(is_due || !inner.machine.is_flushed() || !inner.watchers.is_empty())
+    /// See [`Machine::cut_at`].
+    pub fn cut_at(&self, fragment: usize) {
+        self.lock().machine.cut_at(fragment);
     }
 
     /// Time has passed, and frames are taken to be sent: about `budget` bytes.
@@ -250,6 +253,18 @@ impl Session {
     #[inline]
     pub fn due(&self) -> Time {
         Time::from_nanos(self.hints.due.load(Ordering::Relaxed))
+    }
+
+    /// Whether somebody waits for something that the peer will send.
+    #[inline]
+    pub fn awaits_news(&self) -> bool {
+        self.has_outstanding() || self.hints.watched.load(Ordering::Acquire)
+    }
+
+    /// Whether calls are outstanding.
+    #[inline]
+    pub fn has_outstanding(&self) -> bool {
+        self.hints.outstanding.load(Ordering::Acquire)
     }
 
     /// Whether frames wait to be taken, so far as this thread has made them wait: what another thread adds is its to send.
@@ -390,6 +405,7 @@ impl Session {
         match outcome {
             Outcome::Value(buf) => inner.machine.reply(key, false, buf),
             Outcome::Failed(buf) => inner.machine.reply(key, true, buf),
+            Outcome::Bytes { failed, front, bytes } => inner.machine.reply_bytes(key, failed, front, bytes),
             Outcome::Refused(error) => inner.machine.refuse(key, &error),
             Outcome::Stopped => inner.machine.stopped(key),
         }

@@ -2,14 +2,15 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Waker;
+use std::sync::Arc;
 
 #[cfg(unix)]
 use std::os::fd::OwnedFd;
 
+mod event;
 mod framed;
 
+pub use event::Event;
 pub use framed::{ByteStream, Framed};
 
 /// One connected wire that carries frames in order.
@@ -51,6 +52,26 @@ pub trait Link: Send {
     /// # Errors
     /// A [`LinkFault`] ends the connection.
     fn receive(&mut self) -> Result<Received<'_>, LinkFault>;
+
+    /// The same for a caller that knows where a long frame's end is to go, so that it need not be copied twice. Of such a
+    /// frame a wire may give the first [`MAX_HEAD`](crate::limits::MAX_HEAD) bytes only: the number says how many follow.
+    ///
+    /// **Callers**: they are taken by [`receive_rest`](Link::receive_rest) before anything else is asked of the link.
+    ///
+    /// # Errors
+    /// A [`LinkFault`] ends the connection.
+    fn receive_first(&mut self) -> Result<(Received<'_>, usize), LinkFault> {
+        Ok((self.receive()?, 0))
+    }
+
+    /// Appends what [`receive_first`](Link::receive_first) has left of its frame: so many bytes as it said.
+    ///
+    /// # Errors
+    /// A [`LinkFault`] ends the connection.
+    fn receive_rest(&mut self, into: &mut Vec<u8>) -> Result<(), LinkFault> {
+        let _ = into;
+        Ok(())
+    }
 
     /// Whether [`receive`](Link::receive) would find nothing and has nothing to do, on a wire that can tell without a system
     /// call; others never say.
@@ -98,6 +119,11 @@ pub trait Link: Send {
     ///
     /// It is not taken back by using the link: several may sleep at it, and none of them can speak for the others.
     fn arm(&mut self) -> bool {
+        true
+    }
+
+    /// The same for somebody who waits for room only: what has arrived, or arrives, is no news to him.
+    fn arm_for_room(&mut self) -> bool {
         true
     }
 
@@ -267,51 +293,6 @@ pub enum Readiness {
     Event(Arc<Event>),
 }
 
-/// An in-process event: whoever sleeps leaves a waker, whoever has news calls [`notify`](Event::notify).
-///
-/// ```
-/// use farcall_core::transport::Event;
-/// use std::task::Waker;
-/// let event = Event::new();
-/// let ticket = event.subscribe(Waker::noop().clone());
-/// event.notify();
-/// event.unsubscribe(ticket);
-/// ```
-#[derive(Debug, Default)]
-pub struct Event {
-    sleepers: Mutex<slab::Slab<Waker>>,
-}
-
-impl Event {
-    /// An event without sleepers.
-    pub fn new() -> Self {
-        Event::default()
-    }
-
-    /// Wakes every sleeper. Sleepers stay subscribed.
-    pub fn notify(&self) {
-        let sleepers: Vec<Waker> = self.lock().iter().map(|(_, waker)| waker.clone()).collect();
-        for waker in sleepers {
-            waker.wake();
-        }
-    }
-
-    /// Wakes `waker` at every [`notify`](Event::notify) until [`unsubscribe`](Event::unsubscribe).
-    pub fn subscribe(&self, waker: Waker) -> usize {
-        self.lock().insert(waker)
-    }
-
-    /// Ends a subscription. A ticket that is no longer valid is ignored.
-    pub fn unsubscribe(&self, ticket: usize) {
-        let gone = self.lock().try_remove(ticket);
-        drop(gone);
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, slab::Slab<Waker>> {
-        self.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// What a wire can do; a service that needs more is refused when it is connected or served.
 ///
 /// ```
@@ -324,6 +305,9 @@ impl Event {
 pub struct Capabilities {
     /// Largest frame in one piece, in bytes.
     pub max_frame: usize,
+    /// Bytes of payload at which a message is cut into fragments: small enough that both sides work at a large one at the
+    /// same time, and at most [`MAX_FRAGMENT`](crate::limits::MAX_FRAGMENT).
+    pub fragment: usize,
     /// Whether descriptors can be passed.
     pub descriptors: bool,
     /// Whether the kernel tells who the peer is.
@@ -341,6 +325,7 @@ impl Default for Capabilities {
     fn default() -> Self {
         Capabilities {
             max_frame: crate::limits::MAX_FRAME,
+            fragment: crate::limits::MAX_FRAGMENT,
             descriptors: false,
             identity: false,
             reply_path: true,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use farcall_core::__private::{PlainSeed, Shapes, StrSeed};
 use farcall_core::codec::{self, Codec};
 use farcall_core::proto::{Config, Machine, Role, WhenFull};
+use farcall_core::wire::mailbox::ledger::Entry;
 use farcall_core::wire::mailbox::{Arguments, Letter, News, Outcome, Slip};
 use farcall_core::wire::rendezvous::{Answer as Granted, Grant, MemoryKind, Request, Wish};
 use farcall_core::wire::{
@@ -156,7 +157,7 @@ fn the_rendezvous_is_as_the_page_says() {
 }
 
 #[test]
-fn letters_and_slips_are_as_the_page_says() {
+fn letters_slips_and_entries_are_as_the_page_says() {
     let id = std::array::from_fn(|at| at as u8);
     let letter = |arguments| {
         let (codec, service, method) = ("bincode", "Calculator", "add");
@@ -171,6 +172,7 @@ fn letters_and_slips_are_as_the_page_says() {
     agrees("slip-reply", &verdict(Kind::Reply, false, Outcome::Here(&[10])));
     agrees("slip-failed", &verdict(Kind::Reply, true, Outcome::Here(&[0])));
     agrees("slip-memory", &verdict(Kind::Reply, false, Outcome::Memory(1 << 20)));
+    agrees("ledger-entry", &Entry { caller: id, call: 0x1_0000 }.encode());
 }
 
 #[derive(Serialize)]

@@ -179,7 +179,7 @@ fn parallel_sum_is_the_same_however_it_is_shared() {
     assert_eq!(lines.len(), 3, "{}{}", ended.stdout, ended.stderr);
     assert_eq!(lines[0], "two children: 50000005000000");
     assert!(lines[1].ends_with("× as fast as one"), "{}", lines[1]);
-    assert_eq!(lines[2], "one worker over each of 3 wires: 50000005000000");
+    assert_eq!(lines[2], "one worker over each of 5 wires: 50000005000000");
     assert_eq!(ended.code, Some(0));
 }
 

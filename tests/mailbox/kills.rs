@@ -22,19 +22,26 @@ const NOTICE: Duration = Duration::from_millis(50);
 fn a_killed_server_costs_the_call_that_it_had_taken_and_no_other() {
     let _dog = watch(60);
     alone("kills::a_killed_server_costs_the_call_that_it_had_taken_and_no_other", || {
-        let mailbox = Mailbox::new();
-        let probe: ProbeClient = farcall::connect(&mailbox.0).wait().unwrap();
-        let mut first = Peer::serving(&mailbox.with("take=2"));
-        let hanging = probe.hang().submit();
-        assert_eq!(probe.hanging(1).wait().unwrap(), 1);
-        let death = Death::of(first.pid());
-        let error = hanging.wait().unwrap_err();
-        death.was_noticed(Instant::now(), NOTICE);
-        assert_eq!((error.code(), error.fate()), (Code::PeerGone(Gone::Exited), Fate::Unknown), "{error}");
-        first.bury();
-        let waiting = probe.add(1, 2).submit();
-        let _second = Peer::serving(&mailbox.0);
-        assert_eq!(waiting.wait().unwrap(), 3, "what was put afterwards waits for the next");
+        // To a caller that is new to it the server sends a slip; for others it notes what it takes in its ledger.
+        for is_new in [true, false] {
+            let mailbox = Mailbox::new();
+            let probe: ProbeClient = farcall::connect(&mailbox.0).wait().unwrap();
+            let mut first = Peer::serving(&mailbox.with("take=2"));
+            if !is_new {
+                assert_eq!(probe.add(1, 1).wait().unwrap(), 2);
+            }
+            let hanging = probe.hang().submit();
+            assert_eq!(probe.hanging(1).wait().unwrap(), 1);
+            let death = Death::of(first.pid());
+            let error = hanging.wait().unwrap_err();
+            death.was_noticed(Instant::now(), NOTICE);
+            let said = (error.code(), error.fate());
+            assert_eq!(said, (Code::PeerGone(Gone::Exited), Fate::Unknown), "new: {is_new}: {error}");
+            first.bury();
+            let waiting = probe.add(1, 2).submit();
+            let _second = Peer::serving(&mailbox.0);
+            assert_eq!(waiting.wait().unwrap(), 3, "what was put afterwards waits for the next");
+        }
     });
 }
 

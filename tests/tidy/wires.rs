@@ -36,6 +36,25 @@ fn every_wire_has_a_row_in_the_readme() {
 }
 
 #[test]
+fn every_row_of_the_readmes_wires_tells_everything() {
+    let readme = read("README.md");
+    let table = readme.split("\n## Wires\n").nth(1).and_then(|rest| rest.trim_start().split("\n\n").next());
+    let cells = |row: &str| -> Vec<String> {
+        row.trim().trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()
+    };
+    let rows: Vec<_> = table.expect("the README has the table").lines().map(cells).collect();
+    for column in
+        ["mechanism", "meeting point", "largest message", "direction", "peers", "survives without a peer"]
+    {
+        assert!(rows[0].iter().any(|told| told == column), "there is no column `{column}`");
+    }
+    for row in &rows {
+        let is_full = row.len() == rows[0].len() && row.iter().all(|cell| !cell.is_empty());
+        assert!(is_full, "the row of {} does not tell everything: {row:?}", row[0]);
+    }
+}
+
+#[test]
 fn every_wire_has_a_row_in_the_crate_documentation() {
     let docs = read("transports/src/lib.rs");
     // `pipe:` only says where to find `fd:`.

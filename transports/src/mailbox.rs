@@ -22,6 +22,7 @@ mod bell;
 mod caller;
 mod drawer;
 mod laggards;
+mod ledger;
 mod post;
 mod taker;
 
@@ -75,6 +76,10 @@ impl Scheme for Mailbox {
 
 /// Removes the mailbox `url` with all calls that wait in it; those who have it open keep it among themselves. `false`:
 /// there is none. A mailbox that is not removed stays until the system ends.
+///
+/// This is the only way to take back what was put into a mailbox. A call cannot be cancelled there, since nobody can find it
+/// among the others: one that is dropped stays, and its handler hears of nothing. One whose deadline passes ends as `Unknown`
+/// once it has been put, as `NotSent` before; if it is taken later than that, it is not served.
 ///
 /// # Errors
 /// `InvalidConfig` for another URL, `PermissionDenied` if it belongs to another user.

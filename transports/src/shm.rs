@@ -26,6 +26,8 @@ use doorbell::Bell;
 use link::{Parts, ShmLink};
 pub(crate) use listener::listen;
 pub(crate) use mapping::is_possible;
+#[cfg(feature = "mailbox")]
+pub(crate) use mapping::publish;
 use source::Source;
 
 #[cfg(test)]

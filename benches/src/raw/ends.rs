@@ -4,8 +4,10 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use rustix::event::{EventfdFlags, eventfd};
+use rustix::fs::{CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, mkfifoat, open};
 
 use crate::case::Wire;
 
@@ -24,6 +26,13 @@ pub(crate) fn pair(wire: Wire) -> io::Result<(Ends, Ends)> {
             let (replies_out, replies_in) = io::pipe()?;
             let ours = Ends { input: replies_out.into(), output: requests_in.into() };
             Ok((ours, Ends { input: requests_out.into(), output: replies_in.into() }))
+        }
+        Wire::Fifo => {
+            let place = tempfile::tempdir()?;
+            let (requests_out, requests_in) = fifo(&place.path().join("requests"))?;
+            let (replies_out, replies_in) = fifo(&place.path().join("replies"))?;
+            let ours = Ends { input: replies_out, output: requests_in };
+            Ok((ours, Ends { input: requests_out, output: replies_in }))
         }
         Wire::Unix => {
             let (ours, theirs) = UnixStream::pair()?;
@@ -48,9 +57,19 @@ pub(crate) fn pair(wire: Wire) -> io::Result<(Ends, Ends)> {
         | Wire::SystemV
         | Wire::Mmap
         | Wire::Mq
-        | Wire::Fifo
         | Wire::Mailbox => Err(io::Error::other(format!("`{}` has no raw ends of its own", wire.word()))),
     }
+}
+
+/// The ends of a new FIFO for reading and for writing.
+fn fifo(path: &Path) -> io::Result<(OwnedFd, OwnedFd)> {
+    mkfifoat(CWD, path, Mode::RUSR | Mode::WUSR)?;
+    // Without waiting for somebody who writes.
+    let how = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOATIME | OFlags::CLOEXEC;
+    let output = open(path, how, Mode::empty())?;
+    let input = open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    fcntl_setfl(&output, fcntl_getfl(&output)?.difference(OFlags::NONBLOCK))?;
+    Ok((output, input))
 }
 
 fn bell() -> io::Result<OwnedFd> {

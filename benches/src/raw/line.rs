@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn large_message_arrives_whole_on_every_wire_and_with_every_wait() {
-        for wire in [Wire::Pipe, Wire::Unix, Wire::Tcp] {
+        for wire in [Wire::Pipe, Wire::Fifo, Wire::Unix, Wire::Tcp] {
             for waiting in [Waiting::Park, Waiting::Read, Waiting::Spin] {
                 let (ours, theirs) = pair(wire).unwrap();
                 let line = Line::new(ours, parent_life().unwrap(), waiting).unwrap();

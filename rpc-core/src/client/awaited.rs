@@ -15,9 +15,13 @@ impl<T, E: From<Error>> Future for Call<T, E> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let looks = matches!(this.state, State::Encoded(_)) && this.driver().may_look();
-        let started = this.start(Some(cx.waker()), Departure::AtOnceIfAlone, looks);
+        let is_new = matches!(this.state, State::Encoded(_));
+        let looks = is_new && !this.driver().session().has_outstanding() && this.driver().may_look();
+        // Who looks itself needs no waker until others are to look for it.
+        let waker = (!looks).then(|| cx.waker());
+        let started = this.start(waker, Departure::AtOnceIfAlone, looks);
         let State::Started(token) = this.state else { return Poll::Ready(this.refused()) };
+        let mut sooner = false;
         if let Some(started) = started {
             let driver = this.driver();
             let mut patience = started.alone.then(|| driver.patience(true)).flatten();
@@ -29,7 +33,9 @@ impl<T, E: From<Error>> Future for Call<T, E> {
             } else {
                 driver.flush_soon();
             }
-            if started.sooner {
+            // Who looks itself sees its deadline pass.
+            sooner = started.sooner;
+            if sooner && !looks {
                 driver.rearm();
             }
             let later = !looks && patience.is_some();
@@ -41,8 +47,8 @@ impl<T, E: From<Error>> Future for Call<T, E> {
                 return Poll::Pending;
             }
         }
-        // A call that was started just now, without patience, has its waker in place.
-        if started.is_none() || this.patience.is_some() {
+        // A call that was started just now and does not look has its waker in place.
+        if looks || started.is_none() || this.patience.is_some() {
             let mut patience = this.patience.take();
             let looked = this.driver().look_for(token, cx.waker(), &mut patience);
             this.patience = patience;
@@ -54,8 +60,11 @@ impl<T, E: From<Error>> Future for Call<T, E> {
                     }
                     return Poll::Ready(this.finish(settled));
                 }
-                Looked::Soon => return Poll::Pending,
-                Looked::Later => {}
+                Looked::Soon | Looked::Later if looks && sooner => this.driver().rearm(),
+                Looked::Soon | Looked::Later => {}
+            }
+            if this.patience.is_some() {
+                return Poll::Pending;
             }
         }
         let driver = this.driver();

@@ -25,8 +25,8 @@ use crate::session::{CallParts, Departure, Settled, Started};
 /// | non-blocking | `.submit()`, then [`try_take`](Call::try_take) |
 /// | callback | `.on_complete(f)` |
 ///
-/// The deadline counts from the start. Dropping a started call cancels it; a call that is polled once and then held
-/// delays no other.
+/// The deadline counts from the start. Dropping a started call cancels it (over a mailbox nothing is: what was put there
+/// stays); a call that is polled once and then held delays no other.
 ///
 /// **Cancel safety**: a call in a `select!` may be polled by reference and polled on; its result is not lost.
 ///
@@ -128,7 +128,12 @@ impl<T, E> Call<T, E> {
     }
 
     /// Starts the call unless it has been started; a call of a pool, where it can be started.
-    pub(super) fn start(&mut self, waker: Option<&Waker>, departure: Departure, awake: bool) -> Option<Started> {
+    pub(super) fn start(
+        &mut self,
+        waker: Option<&Waker>,
+        departure: Departure,
+        awake: bool,
+    ) -> Option<Started> {
         self.choose();
         let mut started = self.start_here(waker, departure, awake);
         while started.is_none() && self.starts_again() {
@@ -251,9 +256,15 @@ impl<T, E: From<Error>> Call<T, E> {
             }
             result = Some(match self.state {
                 State::Started(token) => {
-                    let settled = driver
-                        .wait_politely(token, started.map(|started| started.alone))
-                        .unwrap_or_else(|| driver.wait(token, started.is_some() && !polite));
+                    let mut alone = started.map(|started| started.alone);
+                    let settled = loop {
+                        let waited = driver.wait_politely(token, alone);
+                        let settled = waited.or_else(|| driver.wait(token, started.is_some() && !polite));
+                        if let Some(settled) = settled {
+                            break settled;
+                        }
+                        alone = Some(driver.session().is_alone());
+                    };
                     self.state = State::Done;
                     (!self.ends_again(&settled)).then(|| self.finish(settled))
                 }

@@ -84,6 +84,7 @@ impl Future for Closing {
         if self.step(driver.session(), cx.waker()).is_some() {
             return Poll::Ready(Ok(()));
         }
+        driver.rearm();
         match driver.host().attend(&driver) {
             Ok(()) => Poll::Pending,
             Err(error) => Poll::Ready(Err(error)),

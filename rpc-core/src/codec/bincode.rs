@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeSeed;
 
 use super::CodecError;
+use crate::buffers;
 use crate::limits::MAX_MAX_MESSAGE;
 
 /// The backstop behind the guard. It counts the *decoded* size of each integer, 16 bytes for a `u128` that may be one on
@@ -22,7 +23,7 @@ struct Out<'a>(&'a mut Vec<u8>);
 impl Writer for Out<'_> {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
-        self.0.extend_from_slice(bytes);
+        buffers::append(self.0, bytes);
         Ok(())
     }
 }

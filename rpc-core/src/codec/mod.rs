@@ -21,6 +21,7 @@ mod error;
 mod guard;
 mod seeds;
 mod select;
+mod tag;
 mod tuples;
 
 #[cfg(feature = "bincode")]
@@ -38,9 +39,8 @@ mod tests;
 pub use bulk::{Bulk, BulkSeed, BytesSeed};
 pub use error::{CodecError, CodecErrorKind};
 pub use seeds::{OptionSeed, PlainSeed, StrSeed};
-pub use select::{
-    Arg, Argument, AsBulk, AsPlain, Encoding, Outcome, Plain, ResultParts, SeedBulk, SeedPlain, Tag,
-};
+pub use select::{Arg, Argument, AsBulk, AsPlain, Encoding, Outcome, Plain, ResultParts};
+pub use tag::{GiveBulk, GivePlain, OwnedBulk, OwnedPlain, SeedBulk, SeedPlain, Tag};
 pub use tuples::{Encodings, Seeds};
 
 use depth::Shallow;
@@ -98,6 +98,20 @@ impl Codec {
             Codec::MsgPack => "msgpack",
             #[cfg(feature = "json")]
             Codec::Json => "json",
+        }
+    }
+
+    /// Whether bytes are written as a number, how many there are, and then as they are.
+    fn writes_bytes_behind_their_length(self) -> bool {
+        match self {
+            #[cfg(feature = "bincode")]
+            Codec::Bincode => true,
+            #[cfg(feature = "postcard")]
+            Codec::Postcard => true,
+            #[cfg(feature = "msgpack")]
+            Codec::MsgPack => false,
+            #[cfg(feature = "json")]
+            Codec::Json => false,
         }
     }
 

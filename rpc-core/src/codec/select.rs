@@ -1,15 +1,13 @@
 //! How a stub chooses the encoding of an argument: by its type, through two tries of method lookup.
 //!
 //! `(&&Arg(&x)).encoding()` finds [`AsBulk`], which is implemented for `&Arg<Vec<u8>>`, before [`AsPlain`], which is
-//! implemented for `Arg<T>`; [`Tag`] chooses the seed alike. So an alias of `Vec<u8>` is bytes too.
-
-use std::marker::PhantomData;
+//! implemented for `Arg<T>`; [`Tag`](super::Tag) chooses the seed alike. So an alias of `Vec<u8>` is bytes too.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde::ser::Serializer;
 
-use super::{Bulk, BulkSeed, Codec, CodecError, PlainSeed, encode};
+use super::{Bulk, Codec, CodecError, encode};
 
 /// Room for what stands around bytes: a length, and the small arguments beside them.
 const AROUND: usize = 64;
@@ -18,6 +16,16 @@ const AROUND: usize = 64;
 pub trait Encoding: Serialize {
     /// Bytes that it will take at least; zero if that is not known.
     fn size_hint(&self) -> usize;
+
+    /// The value as bytes that it owns, and what is written in front of them. `Err`: it is to be encoded like others.
+    #[expect(clippy::missing_errors_doc, reason = "said above")]
+    fn into_bytes(self, codec: Codec) -> Result<(Vec<u8>, Vec<u8>), Self>
+    where
+        Self: Sized,
+    {
+        let _ = codec;
+        Err(self)
+    }
 
     /// Appends the value to `buf`.
     ///
@@ -115,58 +123,6 @@ impl<'a, T: Serialize + ?Sized> AsPlain<'a> for Arg<'a, T> {
 
     fn encoding(&self) -> Plain<'a, T> {
         Plain(self.0)
-    }
-}
-
-/// A type whose seed is to be chosen.
-///
-/// ```
-/// use farcall_core::codec::{BulkSeed, PlainSeed, SeedBulk as _, SeedPlain as _, Tag};
-/// let _: BulkSeed = (&&Tag::<Vec<u8>>::new()).seed();
-/// let _: PlainSeed<String> = (&&Tag::<String>::new()).seed();
-/// ```
-#[derive(Debug)]
-pub struct Tag<T>(PhantomData<fn() -> T>);
-
-impl<T> Tag<T> {
-    /// The tag of `T`.
-    pub const fn new() -> Self {
-        Tag(PhantomData)
-    }
-}
-
-impl<T> Default for Tag<T> {
-    fn default() -> Self {
-        Tag::new()
-    }
-}
-
-/// The first try: bytes.
-pub trait SeedBulk {
-    /// The reader of bytes.
-    fn seed(&self) -> BulkSeed;
-}
-
-impl SeedBulk for &Tag<Vec<u8>> {
-    fn seed(&self) -> BulkSeed {
-        BulkSeed
-    }
-}
-
-/// The second try: anything.
-pub trait SeedPlain {
-    /// The type to read.
-    type Value;
-
-    /// The reader of this type.
-    fn seed(&self) -> PlainSeed<Self::Value>;
-}
-
-impl<T: DeserializeOwned> SeedPlain for Tag<T> {
-    type Value = T;
-
-    fn seed(&self) -> PlainSeed<T> {
-        PlainSeed::new()
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
 
-use crate::driver::turn::Turn;
 use crate::driver::Driver;
+use crate::driver::turn::Turn;
 use crate::error::Error;
 use crate::proto::{InKey, Outgoing};
 use crate::session::{CallParts, Departure, Outcome, Started};
@@ -70,7 +70,7 @@ impl Driver {
             turn.frames.push_back(frame);
             return false;
         }
-        self.note_move();
+        self.note_move(out.size());
         let flushed = matches!(link.flush(), Ok(Sent::Taken));
         frame.recycle();
         flushed

@@ -1,7 +1,7 @@
 //! Looking for what comes: at the link itself, without sleeping, by whoever waits politely.
 
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use crate::driver::polite::{Moment, Patience, Waiting};
@@ -52,13 +52,20 @@ impl Driver {
     /// Patience for one wait, unless this connection sleeps at once. `alone`: nothing else is outstanding on it.
     pub fn patience(&self, alone: bool) -> Option<Patience> {
         let room = if alone { self.room.load(Ordering::Relaxed) } else { 0 };
-        let patience = Patience::new(self.waiting, room, self.looks_free);
+        let mut patience = Patience::new(self.waiting, room, self.looks_free);
+        patience.allow(self.weight.longer());
         (self.waiting != Waiting::Park).then_some(patience)
+    }
+
+    /// Something has come: the wait begins again.
+    pub fn renew(&self, patience: &mut Patience) {
+        patience.renew();
+        patience.allow(self.weight.longer());
     }
 
     /// Whether more is likely to come soon, now that something has come: nothing is in its way.
     pub(super) fn is_lively(self: &Arc<Self>) -> bool {
-        self.is_polite() && self.look(|turn| turn.link.is_some() && !turn.blocked)
+        self.is_polite() && self.look(|turn| turn.link.is_some() && (!turn.blocked || self.looks_free))
     }
 
     /// Looks whether something has come, and does a turn if so.
@@ -82,6 +89,7 @@ impl Driver {
             return Found { glance: Glance::Taken, moment: patience.moment(host), settled: None };
         };
         turn.stay_awake();
+        patience.allow(self.weight.longer());
         let now = self.time();
         let is_due = self.session.due() <= now;
         for look in 0.. {
@@ -103,7 +111,7 @@ impl Driver {
     /// One poll of a call that waits for its verdict.
     pub fn look_for(self: &Arc<Self>, token: u32, waker: &Waker, left: &mut Option<Patience>) -> Looked {
         let Some(mut patience) = left.take() else {
-            return self.session.take(token, waker).map_or(Looked::Later, Looked::Settled);
+            return self.leave_to_others(token, waker);
         };
         let host = &*self.host;
         let mut may_give_way = match patience.come_back(host) {
@@ -113,18 +121,24 @@ impl Driver {
                 self.company.learn(!at_once || !alone);
                 if !alone {
                     // Calls that were started meanwhile are the attendant's, and this one with them.
-                    return self.session.take(token, waker).map_or(Looked::Later, Looked::Settled);
+                    return self.leave_to_others(token, waker);
                 }
                 at_once && !self.company.is_known()
             }
         };
         let (mut settled, mut soon) = (None, false);
+        let mut moves = self.moves();
         while settled.is_none() {
             let found = self.look_out(token, &mut patience);
+            let has_moved = std::mem::replace(&mut moves, self.moves()) != moves;
+            if has_moved {
+                patience.renew();
+            }
             settled = found.settled.or_else(|| self.session.try_take(token));
             match found.moment {
                 _ if settled.is_some() || found.glance == Glance::More => {}
                 Moment::Passed => {}
+                Moment::Over if has_moved => {}
                 Moment::GiveWay if std::mem::take(&mut may_give_way) => {
                     patience.rest(host);
                     host.give_way();
@@ -150,6 +164,15 @@ impl Driver {
         }
     }
 
+    /// The verdict, if it is there; otherwise whoever attends is to bring it.
+    fn leave_to_others(self: &Arc<Self>, token: u32, waker: &Waker) -> Looked {
+        if let Some(settled) = self.session.take(token, waker) {
+            return Looked::Settled(settled);
+        }
+        self.leave_link();
+        Looked::Later
+    }
+
     /// Whether a call that was started alone looks for its verdict in its first poll; if not, other tasks that are ready have
     /// their turn first, and may start calls as well.
     pub fn may_look(&self) -> bool {
@@ -163,10 +186,12 @@ impl Driver {
     }
 
     /// Somebody who has looked at the link without being its attendant goes away: the attendants and the thread that sits
-    /// there are to hear of its news.
+    /// there are to hear of its news. Not if nobody waits for any: to announce a sleep takes as long as a cache line's travel,
+    /// and the next call would take it back. Who begins to wait calls for an attendant, who announces it.
     fn leave_link(self: &Arc<Self>) {
+        let is_awaited = self.server.is_some() || self.session.awaits_news();
         let others_sleep = || !self.attendants.is_empty() || self.session.is_seated();
-        if others_sleep() && !self.standing().quiet {
+        if is_awaited && others_sleep() && !self.standing().quiet {
             self.rouse();
         } else if self.session.has_requests() {
             self.attendants.wake();
@@ -195,7 +220,8 @@ impl Driver {
                 self.run_handlers(Some(token));
             }
             // A large message is on its way, or others' verdicts are.
-            if std::mem::replace(&mut moves, self.moves()) != moves {
+            let has_moved = std::mem::replace(&mut moves, self.moves()) != moves;
+            if has_moved {
                 patience.renew();
             }
             // Another thread may have received the verdict.
@@ -203,7 +229,7 @@ impl Driver {
                 break Some(settled);
             }
             match found.moment {
-                _ if found.glance == Glance::More => {}
+                _ if has_moved || found.glance == Glance::More => {}
                 Moment::Passed => {}
                 Moment::GiveWay => host.give_way(),
                 Moment::Over => break None,

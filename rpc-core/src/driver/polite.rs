@@ -4,10 +4,38 @@
 //! processor away again and again; then it is over, and whoever waits sleeps.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use crate::driver::Host;
 use crate::limits::{AT_ONCE, LOOK_AGAIN, PAUSE};
 use crate::time::Time;
+
+/// How long a KiB that has come or gone is at work on the other side: to be read, worked at, and answered.
+const OF_A_KIB: Duration = Duration::from_micros(1);
+
+/// The most that a wait is longer because much has come or gone.
+const LONGEST: Duration = Duration::from_micros(200);
+
+/// How much has come and gone lately: behind 64 KiB of silence are no reason to sleep, behind 64 bytes they are.
+#[derive(Debug, Default)]
+pub(super) struct Weight(AtomicU32);
+
+impl Weight {
+    /// So many bytes more. Said by who has the turn.
+    pub(super) fn add(&self, bytes: usize) {
+        let before = self.0.load(Ordering::Relaxed);
+        let added = u32::try_from(bytes / 1024).unwrap_or(u32::MAX);
+        // What came before counts half: a few small messages make it forgotten.
+        if before != 0 || added != 0 {
+            self.0.store((before / 2).saturating_add(added), Ordering::Relaxed);
+        }
+    }
+
+    /// How much longer a wait may be because of it.
+    pub(super) fn longer(&self) -> Duration {
+        (OF_A_KIB * self.0.load(Ordering::Relaxed)).min(LONGEST)
+    }
+}
 
 /// How a connection waits.
 ///
@@ -57,6 +85,8 @@ pub struct Patience {
     looks_free: bool,
     looks: u32,
     since: Option<Time>,
+    /// How long it lasts since something has come.
+    lasts: Duration,
     /// When a task left the processor to others.
     left: Option<Time>,
 }
@@ -64,12 +94,26 @@ pub struct Patience {
 impl Patience {
     /// `room`: so many may pause at once in this process. `looks_free`: a look takes no system call.
     pub(super) fn new(waiting: Waiting, room: usize, looks_free: bool) -> Self {
-        Patience { waiting, room, pauses: false, looks_free, looks: 0, since: None, left: None }
+        Patience {
+            waiting,
+            room,
+            pauses: false,
+            looks_free,
+            looks: 0,
+            since: None,
+            lasts: LOOK_AGAIN,
+            left: None,
+        }
     }
 
     /// Begins again: something has come.
     pub fn renew(&mut self) {
         (self.looks, self.since) = (0, None);
+    }
+
+    /// It lasts so much longer than usual.
+    pub(super) fn allow(&mut self, longer: Duration) {
+        self.lasts = LOOK_AGAIN + longer;
     }
 
     /// What comes after a look that has found nothing.
@@ -93,7 +137,7 @@ impl Patience {
             return Moment::Passed;
         }
         self.rest(host);
-        if passed < LOOK_AGAIN || self.waiting == Waiting::Spin { Moment::GiveWay } else { Moment::Over }
+        if passed < self.lasts || self.waiting == Waiting::Spin { Moment::GiveWay } else { Moment::Over }
     }
 
     /// A task leaves the processor to the others that are ready.

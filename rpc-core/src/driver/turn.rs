@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use crate::driver::ending::gone;
+use crate::driver::intake::Intake;
 use crate::driver::wait::Post;
 use crate::driver::{Driver, Home, Wants};
 use crate::error::{Error, Gone};
@@ -11,7 +12,7 @@ use crate::limits::{FLUSH_EVERY, TURN_BYTES, TURN_FRAMES};
 use crate::proto::Outgoing;
 use crate::session::{Chores, Rare, Request, Settled};
 use crate::time::Time;
-use crate::transport::{Link, OutFrame, Received, Sent};
+use crate::transport::{Link, OutFrame, Sent};
 
 /// Whether a turn receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +90,8 @@ impl Turn {
     /// Arms the link for a sleep.
     pub(super) fn stand(&mut self) -> Standing {
         let wants = self.wants();
-        let quiet = !wants.read || self.link.as_mut().is_none_or(|link| link.arm());
+        let quiet =
+            self.link.as_mut().is_none_or(|link| if wants.read { link.arm() } else { link.arm_for_room() });
         Standing { wants, quiet }
     }
 }
@@ -221,12 +223,11 @@ impl Driver {
             if how != Receive::ToTheEnd && (frames >= most || bytes >= TURN_BYTES) {
                 break Stopped::Budget;
             }
-            match link.receive() {
-                Ok(Received::Frame(frame)) => {
-                    self.session.put_back(chores);
+            match self.take_in(&mut **link, now, chores) {
+                Ok(Intake::Frame(size, taken)) => {
                     frames += 1;
-                    bytes += frame.len();
-                    match self.session.receive(frame, now, chores) {
+                    bytes += size;
+                    match taken {
                         Ok(step) => wanted |= step,
                         Err(violation) => {
                             let waiting = !turn.frames.is_empty();
@@ -248,13 +249,13 @@ impl Driver {
                         break Stopped::Drained;
                     }
                 }
-                Ok(Received::WouldBlock) => break Stopped::Drained,
-                Ok(Received::Closed) => break Stopped::Ended(gone(Gone::Hup)),
+                Ok(Intake::Nothing) => break Stopped::Drained,
+                Ok(Intake::Closed) => break Stopped::Ended(gone(Gone::Hup)),
                 Err(fault) => break Stopped::Ended(self.fault(fault)),
             }
         };
         if frames > 0 {
-            self.note_move();
+            self.note_move(bytes);
         }
         if !matches!(stopped, Stopped::Drained) {
             self.session.put_back(chores);
@@ -276,8 +277,8 @@ impl Driver {
 
     fn send(&self, turn: &mut Turn, now: Time, chores: &mut Chores) -> Result<(), Error> {
         let Some(link) = &mut turn.link else { return Ok(()) };
-        let before = link.accepted();
-        let was_blocked = turn.blocked;
+        let (before, was_blocked) = (link.accepted(), turn.blocked);
+        let mut bytes = 0_usize;
         let (mut blocked, mut watched, mut more) = (false, false, true);
         if !turn.frames.is_empty() {
             // Time passes also while the link takes nothing: deadlines, stalls.
@@ -294,6 +295,7 @@ impl Driver {
                     blocked = true;
                     break;
                 }
+                bytes += out.size();
                 if let Some(frame) = turn.frames.pop_front() {
                     frame.recycle();
                 }
@@ -302,12 +304,13 @@ impl Driver {
         blocked |= link.flush().map_err(|fault| self.fault(fault))? == Sent::WouldBlock;
         turn.blocked = blocked;
         if link.accepted() > before {
-            self.note_move();
+            self.note_move(bytes);
         }
         if blocked || was_blocked {
             self.session.note_link(now, blocked, turn.partial, link.accepted() > before);
         }
-        if blocked != was_blocked {
+        // Who sleeps on descriptors sleeps on others now; a bell rings for room as well.
+        if blocked != was_blocked && self.sleeps_on_descriptors {
             self.rouse();
         }
         if !blocked && watched && self.session.sent_all(chores) {

@@ -200,13 +200,19 @@ impl Driver {
     }
 
     /// Waits for a call's verdict, doing turns. The deadline ends it through the session. `fresh`: the call was started
-    /// just now with this thread's waker, so that it is not looked at before the thread is woken.
-    pub fn wait(self: &Arc<Self>, token: u32, mut fresh: bool) -> Settled {
+    /// just now with this thread's waker, so that it is not looked at before the thread is woken. `None`: frames have come or
+    /// gone, and whoever waits politely looks for more before it sleeps again.
+    pub fn wait(self: &Arc<Self>, token: u32, mut fresh: bool) -> Option<Settled> {
+        let moves = self.moves();
         let settled = self.wait_for(Time::NEVER, Some(token), !fresh, |session, waker| {
             if std::mem::take(&mut fresh) {
                 return None;
             }
-            session.take(token, waker)
+            match session.take(token, waker) {
+                None if self.is_polite() && self.moves() != moves => Some(None),
+                None => None,
+                settled => Some(settled),
+            }
         });
         settled.expect("a call ends at its deadline at the latest")
     }

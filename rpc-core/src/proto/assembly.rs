@@ -1,7 +1,7 @@
 //! Gathering the fragments of one message.
 
 use crate::buffers;
-use crate::proto::Violation;
+use crate::proto::{Payload, Violation};
 use crate::wire::{Flags, Head, Options};
 
 /// Room taken for a message of unknown length; it grows as bytes arrive, never from a declared length.
@@ -18,6 +18,37 @@ struct Begun {
     head: Head,
     options: Options,
     buf: Vec<u8>,
+}
+
+/// The payload of one frame.
+pub(super) enum Part<'a> {
+    /// In the frame that is being handled.
+    InFrame(&'a [u8]),
+    /// So many bytes at the end of a buffer that was lent for them.
+    Placed(Vec<u8>, usize),
+}
+
+impl Part<'_> {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Part::InFrame(bytes) => bytes.len(),
+            Part::Placed(_, size) => *size,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<'a> Part<'a> {
+    /// The payload of a message in one frame.
+    pub(super) fn into_payload(self) -> Payload<'a> {
+        match self {
+            Part::InFrame(bytes) => Payload::Borrowed(bytes),
+            Part::Placed(buf, _) => Payload::Owned(buf),
+        }
+    }
 }
 
 /// A message that is there whole.
@@ -37,7 +68,7 @@ impl Lane {
         &mut self,
         head: Head,
         options: Options,
-        payload: &[u8],
+        part: Part<'_>,
         limit: usize,
     ) -> Result<Option<Gathered>, Violation> {
         if !head.flags.has(Flags::CONTINUED) {
@@ -47,13 +78,23 @@ impl Lane {
             Some(begun) if begun.head.call == head.call => begun,
             _ => return Err("a fragment continues no message".into()),
         };
-        let size = begun.buf.len().saturating_add(payload.len());
+        let size = match &part {
+            Part::InFrame(bytes) => begun.buf.len().saturating_add(bytes.len()),
+            Part::Placed(buf, _) => buf.len(),
+        };
         if size > limit {
             return Err(Violation(format!(
                 "a message of at least {size} bytes, the announced limit is {limit}"
             )));
         }
-        begun.buf.extend_from_slice(payload);
+        match part {
+            Part::InFrame(bytes) if begun.buf.capacity() == 0 => {
+                begun.buf = buffers::take(FIRST);
+                buffers::append(&mut begun.buf, bytes);
+            }
+            Part::InFrame(bytes) => buffers::append(&mut begun.buf, bytes),
+            Part::Placed(buf, _) => begun.buf = buf,
+        }
         if head.flags.has(Flags::MORE) {
             return Ok(None);
         }
@@ -64,8 +105,31 @@ impl Lane {
         if self.begun.is_some() {
             return Err("a message began before the last one of its kind had ended".into());
         }
-        self.begun = Some(Begun { head, options, buf: buffers::take(FIRST) });
+        self.begun = Some(Begun { head, options, buf: Vec::new() });
         Ok(())
+    }
+
+    /// Lends the buffer in which the message of this frame is gathered, with `first` of its payload; `rest` more bytes are to
+    /// be appended. It comes back with [`add`](Lane::add). `None`: the frame is no part of a message that may go on.
+    pub(super) fn lend(&mut self, head: Head, first: &[u8], rest: usize, limit: usize) -> Option<Vec<u8>> {
+        let size = first.len().saturating_add(rest);
+        let is_first = !head.flags.has(Flags::CONTINUED);
+        let mut buf = match &mut self.begun {
+            None if is_first && size <= limit => {
+                buffers::take(if head.flags.has(Flags::MORE) { FIRST } else { size })
+            }
+            Some(begun)
+                if !is_first
+                    && begun.head.call == head.call
+                    && begun.buf.len().saturating_add(size) <= limit =>
+            {
+                std::mem::take(&mut begun.buf)
+            }
+            _ => return None,
+        };
+        buf.reserve(size);
+        buf.extend_from_slice(first);
+        Some(buf)
     }
 
     /// Drops the message of this number, if it has begun.

@@ -12,8 +12,8 @@ use slab::Slab;
 
 use crate::buffers;
 use crate::error::{Code, Error, Fate};
-use crate::limits::{CLOCK_TICK, DETACHED_QUEUE, EXACT, MAX_FRAGMENT};
-use crate::proto::outbox::{Body, Cutting, Outgoing};
+use crate::limits::{CLOCK_TICK, DETACHED_QUEUE, EXACT};
+use crate::proto::outbox::{Body, Cutting, Fragment, Outgoing};
 use crate::time::Time;
 use crate::wire::{Head, Kind, Options};
 
@@ -104,6 +104,7 @@ impl Left {
 
 #[derive(Debug, Default)]
 pub(super) struct CallsOut {
+    fragment: Fragment,
     calls: Slab<CallOut>,
     queue: VecDeque<u32>,
     queued: usize,
@@ -124,6 +125,15 @@ const SLACK: usize = 64;
 const PLACE_BITS: u32 = 16;
 
 impl CallsOut {
+    /// Larger calls are cut into fragments of this size.
+    pub(super) fn cut_at(&mut self, fragment: usize) {
+        self.fragment = Fragment(fragment);
+    }
+
+    pub(super) fn fragment(&self) -> usize {
+        self.fragment.0
+    }
+
     /// Calls without a verdict.
     pub(super) fn in_flight(&self) -> usize {
         self.flight.len()
@@ -222,11 +232,11 @@ impl CallsOut {
                     let head = Head { method, object, ..Head::new(Kind::Call, call.id) };
                     let deadline = Some(until.since(now.max(at)));
                     let options = Options { deadline, cause, priority, detached, refused: None };
-                    if body.len() <= MAX_FRAGMENT {
+                    if body.len() <= self.fragment.0 {
                         return Some(Outgoing { head: head.encode(options), body: Body::Whole(body) });
                     }
                     call.phase = Phase::Sending;
-                    self.cutting = Some((key, Cutting::new(head, options, body)));
+                    self.cutting = Some((key, Cutting::new(head, options, body, self.fragment)));
                     return self.pop_fragment(frame);
                 }
                 _ => drop(self.calls.remove(key as usize)),

@@ -1,5 +1,6 @@
 //! What the machine tells: verdicts for calls made, requests to be served, and the end.
 
+use crate::buffers;
 use crate::error::{Error, Fate};
 use crate::proto::InKey;
 use crate::time::Time;
@@ -21,7 +22,7 @@ impl Payload<'_> {
             Payload::Owned(buf) => buf,
             Payload::Borrowed(bytes) => {
                 let mut buf = spare(bytes.len());
-                buf.extend_from_slice(bytes);
+                buffers::append(&mut buf, bytes);
                 buf
             }
         }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::buffers;
 use crate::error::{Code, Error, Fate};
 use crate::limits::{HANDSHAKE, MAX_FRAGMENT, PING_AFTER};
 use crate::proto::assembly::Lane;
@@ -133,6 +134,13 @@ impl Machine {
         self.outbox.push_control(Head::new(Kind::Hello, 0), hello.encode());
     }
 
+    /// Cuts messages into fragments of at most so many bytes, where [`MAX_FRAGMENT`] are more than the wire carries well.
+    pub fn cut_at(&mut self, fragment: usize) {
+        let fragment = fragment.clamp(1, MAX_FRAGMENT);
+        self.outbox.cut_at(fragment);
+        self.calls_out.cut_at(fragment);
+    }
+
     /// The frames that come are made by this side's own link, which speaks for whoever takes the calls: when it says that a
     /// call was not sent, it was not.
     pub fn believe_link(&mut self) {
@@ -212,9 +220,15 @@ impl Machine {
     ///
     /// # Errors
     /// As [`call`](Machine::call).
-    pub fn call_now(&mut self, call: NewCall, now: Time) -> Result<(OutKey, Option<Outgoing>), (Error, NewCall)> {
+    pub fn call_now(
+        &mut self,
+        call: NewCall,
+        now: Time,
+    ) -> Result<(OutKey, Option<Outgoing>), (Error, NewCall)> {
         let is_clear = |peer: &PeerLimits| {
-            call.body.len() <= MAX_FRAGMENT && self.outbox.is_empty() && self.calls_out.is_clear(peer.window)
+            call.body.len() <= self.calls_out.fragment()
+                && self.outbox.is_empty()
+                && self.calls_out.is_clear(peer.window)
         };
         if !self.peer.as_ref().is_some_and(is_clear) {
             return self.call(call).map(|key| (key, None));
@@ -324,26 +338,41 @@ impl Machine {
 
     /// The handler returned: its value, or (`failed`) the service's own error. A verdict already given stands.
     pub fn reply(&mut self, key: InKey, failed: bool, payload: Vec<u8>) {
-        if self.calls_in.remove(key).is_none() {
-            return;
+        if let Some(flags) = self.may_reply(key, failed, payload.len()) {
+            self.outbox.push_verdict(Kind::Reply, flags, key.id(), payload);
         }
+    }
+
+    /// The same for a value in two parts, of which the second is not copied if it is large.
+    pub fn reply_bytes(&mut self, key: InKey, failed: bool, mut front: Vec<u8>, bytes: Vec<u8>) {
+        let size = front.len().saturating_add(bytes.len());
+        if size <= self.calls_out.fragment() {
+            buffers::append(&mut front, &bytes);
+            buffers::give(bytes);
+            return self.reply(key, failed, front);
+        }
+        if let Some(flags) = self.may_reply(key, failed, size) {
+            self.outbox.push_bytes(flags, key.id(), front, bytes);
+        }
+    }
+
+    /// The flags of the verdict; `None` if there is one already, or it is too large, which is then the verdict.
+    fn may_reply(&mut self, key: InKey, failed: bool, size: usize) -> Option<Flags> {
+        self.calls_in.remove(key)?;
         let limit = self.peer.as_ref().map_or(0, |peer| peer.max_message);
-        if payload.len() > limit {
-            let text = format!(
-                "the result takes {} bytes, the caller's limit is {limit} (max_message)",
-                payload.len()
-            );
+        if size > limit {
+            let text = format!("the result takes {size} bytes, the caller's limit is {limit} (max_message)");
             let error = Error::new(Code::TooLarge, Fate::Completed, text);
-            return self.outbox.push_verdict(Kind::Error, Flags::NONE, key.id(), encode_error(&error));
+            self.outbox.push_verdict(Kind::Error, Flags::NONE, key.id(), encode_error(&error));
+            return None;
         }
-        let flags = if failed { Flags::FAILED } else { Flags::NONE };
-        self.outbox.push_verdict(Kind::Reply, flags, key.id(), payload);
+        Some(if failed { Flags::FAILED } else { Flags::NONE })
     }
 
     /// The same for a verdict that is to be handed out at once, if nothing is in front of it; otherwise it waits like others.
     pub fn reply_now(&mut self, key: InKey, failed: bool, payload: Vec<u8>) -> Option<Outgoing> {
         let limit = self.peer.as_ref().map_or(0, |peer| peer.max_message);
-        if !self.outbox.is_open_and_empty() || payload.len() > limit.min(MAX_FRAGMENT) {
+        if !self.outbox.is_open_and_empty() || payload.len() > limit.min(self.calls_out.fragment()) {
             self.reply(key, failed, payload);
             return None;
         }

@@ -58,18 +58,44 @@ impl Outgoing {
     }
 }
 
+/// The most bytes of payload that go in one frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fragment(pub(super) usize);
+
+impl Default for Fragment {
+    fn default() -> Self {
+        Fragment(MAX_FRAGMENT)
+    }
+}
+
+/// Fragments end at multiples of this, where a copy may begin and end well.
+const EVEN: usize = 64;
+
 /// A large message that is being cut into fragments.
 #[derive(Debug)]
 pub(super) struct Cutting {
     head: Head,
     options: Options,
+    /// What goes in front, in a frame of its own.
+    front: Option<Vec<u8>>,
+    has_begun: bool,
     buf: Arc<Vec<u8>>,
     at: usize,
+    /// Bytes of each fragment but the last.
+    step: usize,
 }
 
 impl Cutting {
-    pub(super) fn new(head: Head, options: Options, buf: Vec<u8>) -> Self {
-        Cutting { head, options, buf: Arc::new(buf), at: 0 }
+    /// Cuts into as few fragments as possible, of about the same size: a short one at the end would only be late.
+    pub(super) fn new(head: Head, options: Options, buf: Vec<u8>, Fragment(fragment): Fragment) -> Self {
+        let count = buf.len().div_ceil(fragment).max(1);
+        let step = buf.len().div_ceil(count).next_multiple_of(EVEN).min(fragment);
+        Cutting { head, options, front: None, has_begun: false, buf: Arc::new(buf), at: 0, step }
+    }
+
+    /// The same with something in front.
+    fn behind(self, front: Vec<u8>) -> Self {
+        Cutting { front: Some(front), ..self }
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -78,14 +104,18 @@ impl Cutting {
 
     /// The next fragment. The first carries the options.
     pub(super) fn next(&mut self) -> Outgoing {
-        let range = self.at..self.buf.len().min(self.at + MAX_FRAGMENT);
         let mut head = self.head;
         let mut options = Options::default();
-        if range.start == 0 {
-            options = self.options;
-        } else {
+        if std::mem::replace(&mut self.has_begun, true) {
             head.flags = head.flags.with(Flags::CONTINUED);
+        } else {
+            options = self.options;
         }
+        if let Some(front) = self.front.take() {
+            head.flags = head.flags.with(Flags::MORE);
+            return Outgoing { head: head.encode(options), body: Body::Whole(front) };
+        }
+        let range = self.at..self.buf.len().min(self.at + self.step);
         if range.end < self.buf.len() {
             head.flags = head.flags.with(Flags::MORE);
         }
@@ -100,6 +130,7 @@ const FRAME_COST: usize = 64;
 /// Frames of the connection itself, and verdicts.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
+    fragment: Fragment,
     control: VecDeque<Outgoing>,
     pongs: VecDeque<Outgoing>,
     small: VecDeque<Outgoing>,
@@ -113,6 +144,11 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
+    /// Larger verdicts are cut into fragments of this size.
+    pub(super) fn cut_at(&mut self, fragment: usize) {
+        self.fragment = Fragment(fragment);
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.waiting == 0
     }
@@ -153,11 +189,22 @@ impl Outbox {
         let head = Head { flags, ..Head::new(kind, call) };
         self.answer_bytes += FRAME_COST + payload.len();
         self.waiting += 1;
-        if payload.len() <= MAX_FRAGMENT {
+        if payload.len() <= self.fragment.0 {
             self.small.push_back(Outgoing::control(head, payload));
         } else {
-            self.large.push_back(Cutting::new(head, Options::default(), payload));
+            self.large.push_back(Cutting::new(head, Options::default(), payload, self.fragment));
         }
+    }
+
+    /// A verdict in two parts, the second of which is large.
+    pub(super) fn push_bytes(&mut self, flags: Flags, call: u64, front: Vec<u8>, bytes: Vec<u8>) {
+        if self.closed {
+            return;
+        }
+        let head = Head { flags, ..Head::new(Kind::Reply, call) };
+        self.answer_bytes += FRAME_COST + front.len() + bytes.len();
+        self.waiting += 1;
+        self.large.push_back(Cutting::new(head, Options::default(), bytes, self.fragment).behind(front));
     }
 
     /// Says goodbye after the small verdicts that wait; large ones are given up.

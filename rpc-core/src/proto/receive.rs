@@ -2,7 +2,7 @@
 
 use crate::error::{Code, Error, Fate, Gone};
 use crate::limits::{CLOCK_TICK, MAX_DEADLINE, MAX_OBJECTS};
-use crate::proto::assembly::Gathered;
+use crate::proto::assembly::{Gathered, Part};
 use crate::proto::calls_out::Scope;
 use crate::proto::machine::PeerLimits;
 use crate::proto::{Event, Handed, Machine, Payload, Role, Stage, Verdict, Violation};
@@ -18,17 +18,63 @@ impl Machine {
     /// # Errors
     /// A [`Violation`] ends the connection; say so with [`close`](Machine::close).
     pub fn handle_frame<'a>(&mut self, frame: &'a [u8], now: Time) -> Result<Option<Event<'a>>, Violation> {
+        let Parsed { head, options, payload } = self.open_frame(frame, now)?;
+        match head.kind {
+            Kind::Call => self.handle_call(head, options, Part::InFrame(payload), now),
+            Kind::Reply => self.handle_reply(head, Part::InFrame(payload)),
+            _ => self.handle_other(head, payload),
+        }
+    }
+
+    /// Lends the buffer to which the end of this frame, `rest` bytes, is to be appended, before
+    /// [`handle_long`](Machine::handle_long). `None`: it is to be handled whole.
+    pub fn lend(&mut self, first: &[u8], rest: usize) -> Option<Vec<u8>> {
+        let Parsed { head, payload, .. } = parse(first).ok()?;
+        let limit = self.config.max_message;
+        match head.kind {
+            Kind::Call => self.calls_lane.lend(head, payload, rest, limit),
+            Kind::Reply => self.replies_lane.lend(head, payload, rest, limit),
+            _ => None,
+        }
+    }
+
+    /// Handles a frame whose payload is at the end of the buffer that was [lent](Machine::lend) for it. `first` is what it
+    /// begins with, `rest` how many bytes were appended.
+    ///
+    /// # Errors
+    /// As [`handle_frame`](Machine::handle_frame).
+    pub fn handle_long(
+        &mut self,
+        first: &[u8],
+        rest: usize,
+        buf: Vec<u8>,
+        now: Time,
+    ) -> Result<Option<Event<'static>>, Violation> {
+        let Parsed { head, options, payload } = self.open_frame(first, now)?;
+        let part = Part::Placed(buf, payload.len().saturating_add(rest));
+        match head.kind {
+            Kind::Call => self.handle_call(head, options, part, now),
+            Kind::Reply => self.handle_reply(head, part),
+            _ => Err("a frame of its kind is not as long as that".into()),
+        }
+    }
+
+    /// Takes the frame's header off, if it may come now.
+    fn open_frame<'a>(&mut self, frame: &'a [u8], now: Time) -> Result<Parsed<'a>, Violation> {
         self.liveness.heard(now);
-        let Parsed { head, options, payload } = parse(frame)?;
+        let parsed = parse(frame)?;
+        let head = parsed.head;
         if self.peer.is_none() && !matches!(head.kind, Kind::Hello | Kind::Close) {
             return Err("the first frame is not a hello".into());
         }
         if head.flags.unknown() != 0 && head.kind != Kind::Call && !matches!(head.kind, Kind::Skippable(_)) {
             return Err(Violation(format!("unknown flags {:#04x}", head.flags.unknown())));
         }
+        Ok(parsed)
+    }
+
+    fn handle_other(&mut self, head: Head, payload: &[u8]) -> Result<Option<Event<'static>>, Violation> {
         match head.kind {
-            Kind::Call => self.handle_call(head, options, payload, now),
-            Kind::Reply => self.handle_reply(head, payload),
             Kind::Error => {
                 let error = decode_error(payload)?;
                 let error = if self.first_hand { known_first_hand(error, payload) } else { error };
@@ -46,7 +92,7 @@ impl Machine {
             Kind::Close => Ok(self.handle_close(head.call, decode_error(payload)?)),
             Kind::Done => Err("an end of one-way calls, and none were made".into()),
             Kind::Reserved(kind) => Err(Violation(format!("a frame of the reserved kind {kind}"))),
-            Kind::Skippable(_) => self.liveness.idle().map(|()| None),
+            Kind::Call | Kind::Reply | Kind::Skippable(_) => self.liveness.idle().map(|()| None),
         }
     }
 
@@ -112,7 +158,7 @@ impl Machine {
         &mut self,
         head: Head,
         options: Options,
-        payload: &'a [u8],
+        part: Part<'a>,
         now: Time,
     ) -> Result<Option<Event<'a>>, Violation> {
         if !head.flags.has(Flags::CONTINUED) {
@@ -123,18 +169,18 @@ impl Machine {
                 return Err("a call began before the fragments of the last one had ended".into());
             }
         }
-        if payload.is_empty() && head.flags.has(Flags::MORE) {
+        if part.is_empty() && head.flags.has(Flags::MORE) {
             self.liveness.idle()?;
         } else {
             self.liveness.useful();
         }
         if !head.flags.has(Flags::MORE) && !head.flags.has(Flags::CONTINUED) {
-            if payload.len() > self.config.max_message {
-                return Err(self.above_limit(payload.len()));
+            if part.len() > self.config.max_message {
+                return Err(self.above_limit(part.len()));
             }
-            return self.take_call(head, options, Payload::Borrowed(payload), now);
+            return self.take_call(head, options, part.into_payload(), now);
         }
-        let gathered = self.calls_lane.add(head, options, payload, self.config.max_message)?;
+        let gathered = self.calls_lane.add(head, options, part, self.config.max_message)?;
         self.note_gathering();
         match gathered {
             Some(Gathered { head, options, buf }) => self.take_call(head, options, Payload::Owned(buf), now),
@@ -194,20 +240,19 @@ impl Machine {
         Ok(Some(Event::Request { key, object, method, deadline, cause: options.cause, payload }))
     }
 
-    fn handle_reply<'a>(&mut self, head: Head, payload: &'a [u8]) -> Result<Option<Event<'a>>, Violation> {
+    fn handle_reply<'a>(&mut self, head: Head, part: Part<'a>) -> Result<Option<Event<'a>>, Violation> {
         let whole = !head.flags.has(Flags::MORE) && !head.flags.has(Flags::CONTINUED);
         let (head, payload) = if whole {
-            if payload.len() > self.config.max_message {
-                return Err(self.above_limit(payload.len()));
+            if part.len() > self.config.max_message {
+                return Err(self.above_limit(part.len()));
             }
-            (head, Payload::Borrowed(payload))
+            (head, part.into_payload())
         } else {
             self.calls_out.find(head.call).ok_or_else(|| no_such_call(head.call))?;
-            if payload.is_empty() {
+            if part.is_empty() {
                 self.liveness.idle()?;
             }
-            let gathered =
-                self.replies_lane.add(head, Options::default(), payload, self.config.max_message)?;
+            let gathered = self.replies_lane.add(head, Options::default(), part, self.config.max_message)?;
             self.note_gathering();
             match gathered {
                 Some(gathered) => (gathered.head, Payload::Owned(gathered.buf)),

@@ -71,7 +71,7 @@ impl Body {
     /// # Errors
     /// It cannot be encoded; the handler has completed.
     pub fn reply<X: Encoding>(&self, value: X) -> Result<Encoded, Refusal> {
-        self.encode(&value, false)
+        self.encode(value, false)
     }
 
     /// Writes the `Err` of a `Result`.
@@ -79,13 +79,17 @@ impl Body {
     /// # Errors
     /// It cannot be encoded; the handler has completed.
     pub fn reply_error<X: Encoding>(&self, error: X) -> Result<Encoded, Refusal> {
-        self.encode(&error, true)
+        self.encode(error, true)
     }
 
-    fn encode<X: Encoding>(&self, value: &X, failed: bool) -> Result<Encoded, Refusal> {
+    fn encode<X: Encoding>(&self, value: X, failed: bool) -> Result<Encoded, Refusal> {
+        let value = match value.into_bytes(self.codec) {
+            Ok((buf, bytes)) => return Ok(Encoded { failed, buf, bytes: Some(bytes) }),
+            Err(value) => value,
+        };
         let mut buf = buffers::take(value.size_hint());
-        match caught(Fate::Completed, || codec::encode(self.codec, value, &mut buf))? {
-            Ok(()) => Ok(Encoded { failed, buf }),
+        match caught(Fate::Completed, || codec::encode(self.codec, &value, &mut buf))? {
+            Ok(()) => Ok(Encoded { failed, buf, bytes: None }),
             Err(error) => Err(Refusal(error.into_error(Fate::Completed))),
         }
     }

@@ -66,13 +66,18 @@ impl Run {
     pub(super) fn end(mut self, result: Result<Encoded, Refusal>) {
         self.ended = true;
         let outcome = match result {
-            Ok(Encoded { failed: false, buf }) => Outcome::Value(buf),
-            Ok(Encoded { failed: true, buf }) => Outcome::Failed(buf),
+            Ok(Encoded { failed, buf, bytes: Some(bytes) }) => Outcome::Bytes { failed, front: buf, bytes },
+            Ok(Encoded { failed: false, buf, .. }) => Outcome::Value(buf),
+            Ok(Encoded { failed: true, buf, .. }) => Outcome::Failed(buf),
             Err(Refusal(error)) => Outcome::Refused(error),
         };
         let Serving { driver, key, .. } = self.serving();
         // Others that went elsewhere come to their end together with it: they are sent together.
-        if self.permit.is_none() { driver.finish(*key, outcome) } else { driver.session().finish(*key, outcome) }
+        if self.permit.is_none() {
+            driver.finish(*key, outcome)
+        } else {
+            driver.session().finish(*key, outcome)
+        }
     }
 }
 
@@ -90,6 +95,8 @@ impl Drop for Run {
 pub struct Encoded {
     pub(super) failed: bool,
     pub(super) buf: Vec<u8>,
+    /// What follows `buf`.
+    pub(super) bytes: Option<Vec<u8>>,
 }
 
 /// Why a call ends without a value.

@@ -28,6 +28,15 @@ pub enum Outcome {
     Value(Vec<u8>),
     /// It returned the service's own error, encoded.
     Failed(Vec<u8>),
+    /// One of both, as bytes and what is written in front of them.
+    Bytes {
+        /// It is the service's own error.
+        failed: bool,
+        /// What stands in front.
+        front: Vec<u8>,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
     /// The call ended without a value.
     Refused(Error),
     /// It was dropped because nobody wanted it any more.

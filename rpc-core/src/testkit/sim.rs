@@ -9,6 +9,7 @@ mod end;
 mod oracle;
 mod script;
 mod setup;
+mod two_steps;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

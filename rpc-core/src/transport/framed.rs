@@ -70,7 +70,7 @@ pub trait ByteStream: Send {
     /// Reads what is there; `Ok(0)` means that nothing will come any more.
     ///
     /// # Errors
-    /// `WouldBlock`, or what the system says.
+    /// `WouldBlock`, `InvalidData` if the peer broke a rule of this wire, or what the system says.
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize>;
 
     /// Writes what there is room for.
@@ -329,6 +329,9 @@ fn retry(mut call: impl FnMut() -> io::Result<usize>) -> Result<Option<usize>, L
             Ok(count) => return Ok(Some(count)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                return Err(LinkFault::Broken(error.to_string()));
+            }
             Err(error) => return Err(error.into()),
         }
     }

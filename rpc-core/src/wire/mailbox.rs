@@ -3,6 +3,8 @@
 use super::cursor::{Cursor, Malformed, put_name};
 use super::head::Kind;
 
+pub mod ledger;
+
 /// What a letter begins with. The last byte is the version.
 const LETTER: [u8; 8] = *b"\xFARLETR\n\x01";
 
@@ -114,7 +116,8 @@ pub struct Slip<'a> {
 /// What became of a letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News<'a> {
-    /// It was taken and is about to be served. The taker's pidfd comes with the first such slip to each caller.
+    /// It was taken and is about to be served. The taker's pidfd comes with the first such slip to each caller, and
+    /// behind it its [`ledger`], if it has one: then it says so there from now on.
     Taken,
     /// Its verdict.
     Verdict {

@@ -2,10 +2,10 @@
 
 use farcall_core::limits::MAX_FRAGMENT;
 use farcall_core::proto::{Config, Left, Role, Stage, WhenFull};
-use farcall_core::wire::{Flags, Kind, decode_cancelled, decode_error};
+use farcall_core::wire::{Flags, Head, Kind, Options, decode_cancelled, decode_error};
 use farcall_core::{Code, Error, Fate, Time};
 
-use super::lone::{Lone, MAX_MESSAGE, Told, config, plain};
+use super::lone::{Lone, MAX_MESSAGE, Told, call_head, config, frame, plain};
 
 #[test]
 fn calls_are_numbered_and_sent_in_start_order() {
@@ -51,7 +51,7 @@ fn a_large_message_goes_in_fragments_and_a_small_verdict_overtakes_a_large_one()
     assert_eq!(said[1].flags, Flags::MORE);
     assert_eq!(said[2].flags, Flags::MORE.with(Flags::CONTINUED));
     assert_eq!(said[3].flags, Flags::CONTINUED);
-    assert_eq!(said[3].payload.len(), 1);
+    assert_eq!(said[1..].iter().map(|said| said.payload.len()).sum::<usize>(), 2 * MAX_FRAGMENT + 1);
 }
 
 #[test]
@@ -148,4 +148,32 @@ fn a_ping_is_answered_with_its_own_number() {
     lone.hears(&plain(Kind::Ping, 42, &[]));
     let said = lone.says();
     assert_eq!((said[0].kind, said[0].call), (Kind::Pong, 42));
+}
+
+#[test]
+fn messages_are_cut_evenly_at_the_size_that_the_wire_likes() {
+    let mut lone = Lone::serving();
+    lone.machine.cut_at(1_000);
+    let key = lone.serves(1);
+    lone.machine.reply(key, false, vec![7; 1_000]);
+    let key = lone.serves(2);
+    lone.machine.reply(key, false, vec![7; 2_001]);
+    let sizes: Vec<usize> = lone.says().iter().map(|said| said.payload.len()).collect();
+    assert_eq!(sizes, [1_000, 704, 704, 593]);
+}
+
+#[test]
+fn a_long_frame_is_lent_a_buffer_only_where_its_message_may_go_on() {
+    let mut lone = Lone::serving();
+    let begins = |flags, call| frame(Head { flags, ..call_head(call) }, Options::default(), &[1; 100]);
+    let (more, on) = (Flags::MORE, Flags::MORE.with(Flags::CONTINUED));
+    assert_eq!(lone.machine.lend(&begins(on, 1), 1_000), None, "nothing has begun");
+    assert_eq!(lone.machine.lend(&plain(Kind::Open, 1, &[1; 100]), 1_000), None, "not a message");
+    assert_eq!(lone.machine.lend(&begins(more, 1), MAX_MESSAGE), None, "it is too large");
+    assert_eq!(lone.machine.lend(&begins(Flags::NONE, 1), 1_000), Some(vec![1; 100]));
+    lone.hears(&begins(more, 1));
+    assert_eq!(lone.machine.lend(&begins(more, 2), 1_000), None, "another has begun");
+    assert_eq!(lone.machine.lend(&begins(on, 2), 1_000), None, "another has begun");
+    assert_eq!(lone.machine.lend(&begins(on, 1), MAX_MESSAGE - 199), None, "it grows too large");
+    assert_eq!(lone.machine.lend(&begins(on, 1), MAX_MESSAGE - 200), Some(vec![1; 200]));
 }

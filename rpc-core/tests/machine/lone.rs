@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use farcall_core::limits::MAX_HEAD;
 use farcall_core::proto::{
     Config, Event, InKey, Machine, NewCall, OutKey, Payload, Role, Verdict, Violation,
 };
@@ -112,9 +113,18 @@ impl Lone {
         lone
     }
 
-    /// Handles a frame; everything that follows from it.
+    /// Handles a frame, a long one in two steps; everything that follows from it.
     pub(crate) fn try_hear(&mut self, frame: &[u8]) -> Result<Vec<Told>, Violation> {
-        let mut told: Vec<Told> = self.machine.handle_frame(frame, self.now)?.map(told).into_iter().collect();
+        let (first, rest) = frame.split_at(frame.len().min(MAX_HEAD));
+        let lent = if rest.is_empty() { None } else { self.machine.lend(first, rest.len()) };
+        let event = match lent {
+            Some(mut buf) => {
+                buf.extend_from_slice(rest);
+                self.machine.handle_long(first, rest.len(), buf, self.now)?
+            }
+            None => self.machine.handle_frame(frame, self.now)?,
+        };
+        let mut told: Vec<Told> = event.map(told).into_iter().collect();
         told.extend(self.events());
         Ok(told)
     }

@@ -102,7 +102,7 @@ fn arm(service: &Service, method: &Method) -> TokenStream {
     let variables: Vec<Ident> = (0..method.arguments.len()).map(variable).collect();
     let seeds = method.arguments.iter().map(|argument| values::argument_seed(service, argument));
     let seed_traits = method.arguments.iter().any(is_selected).then(|| values::seed_traits(service));
-    let encoding_traits = values::encoding_traits(service);
+    let giving_traits = values::giving_traits(service);
     let arguments = method.arguments.iter().zip(&variables);
     let arguments = arguments.map(|(argument, variable)| values::handed_over(argument, variable));
     let reply = reply(service, &method.outcome);
@@ -116,7 +116,7 @@ fn arm(service: &Service, method: &Method) -> TokenStream {
         #(#lints)*
         number if number == __Method::#variant as u16 => request.#run(&self.0, |service, body| #asynchronous {
             #seed_traits
-            #encoding_traits
+            #giving_traits
             let (#(#variables,)*) = body.decode((#(#seeds,)*))?;
             let value = <__S as #trait_>::#name(#service, #(#arguments),*) #wait;
             #reply
@@ -134,7 +134,7 @@ fn is_selected(argument: &crate::model::Argument) -> bool {
 }
 
 fn reply(service: &Service, outcome: &Outcome) -> TokenStream {
-    let value = values::encoded(service, &quote!(&value));
+    let value = values::given(service, &quote!(value));
     match outcome {
         Outcome::Value(_) => quote!(body.reply(#value)),
         Outcome::Result(_) => quote! {

@@ -24,6 +24,18 @@ pub(super) fn encoded(service: &Service, reference: &TokenStream) -> TokenStream
     quote!((&&#krate::__private::Arg(#reference)).encoding())
 }
 
+/// The traits through which [`given`] selects how a value is encoded.
+pub(super) fn giving_traits(service: &Service) -> TokenStream {
+    let krate = &service.krate;
+    quote!(use #krate::__private::{GiveBulk as _, GivePlain as _};)
+}
+
+/// The encoding of the value of that variable, which is moved.
+pub(super) fn given(service: &Service, variable: &TokenStream) -> TokenStream {
+    let krate = &service.krate;
+    quote!((&&#krate::__private::Tag::of(&#variable)).given(#variable))
+}
+
 /// The encoding of an argument of a stub.
 pub(super) fn encoded_argument(service: &Service, argument: &Argument) -> TokenStream {
     let name = &argument.name;

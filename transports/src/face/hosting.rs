@@ -176,7 +176,91 @@ impl Wake for Farewell {
         let gone = state.drivers.try_remove(self.place);
         let watchers = std::mem::take(&mut state.watchers);
         drop(state);
-        drop(gone);
+        if let Some(driver) = gone {
+            report_breach(&driver);
+        }
         wake(watchers);
+    }
+}
+
+/// Says why, if the peer has broken a rule: nobody else is left who would be told.
+fn report_breach(driver: &Driver) {
+    if let Some(error) = driver.session().over(Waker::noop())
+        && error.code() == Code::PeerGone(Gone::Poisoned)
+    {
+        let (url, why) = (driver.url(), error.to_string());
+        let why = why.strip_prefix(url).map_or(&*why, |why| why.trim_start_matches(": "));
+        let by = driver.peer().pid.map_or(String::new(), |pid| format!(" with process {pid}"));
+        driver.host().report(&format!("{url}: a connection{by} has ended: {why}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt;
+    use std::io::Write;
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixStream};
+    use std::sync::mpsc::{Sender, channel};
+    use std::time::Duration;
+
+    use farcall_core::testkit::Watchdog;
+    use tracing::field::{Field, Visit};
+    use tracing::{Event, Metadata, Subscriber, span};
+
+    /// Passes on what is reported in this process.
+    struct Listening(Mutex<Sender<String>>);
+
+    impl Subscriber for Listening {
+        fn enabled(&self, about: &Metadata<'_>) -> bool {
+            about.target() == "farcall"
+        }
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+        fn event(&self, event: &Event<'_>) {
+            let mut text = Text::default();
+            event.record(&mut text);
+            let _ = self.0.lock().unwrap().send(text.0);
+        }
+        fn enter(&self, _: &span::Id) {}
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    #[derive(Default)]
+    struct Text(String);
+
+    impl Visit for Text {
+        fn record_debug(&mut self, _: &Field, value: &dyn fmt::Debug) {
+            self.0 = format!("{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_breach_is_reported_once_with_its_reason() {
+        let _dog = Watchdog::new(Duration::from_secs(30));
+        let (tell, told) = channel();
+        tracing::subscriber::set_global_default(Listening(Mutex::new(tell))).unwrap();
+        let name = format!("farcall-breach-{}", std::process::id());
+        let server = crate::Server::new().listen(format!("unix:@{name}")).wait().unwrap();
+        let address = SocketAddr::from_abstract_name(&name).unwrap();
+        let connect = || UnixStream::connect_addr(&address).unwrap();
+        // Whoever leaves in peace is none of it.
+        drop(connect());
+        // A ping where a hello must come.
+        let ping = [&b"\xFARCALL\n\x01"[..], &16_u32.to_le_bytes(), &[11], &[0; 15]].concat();
+        let mut peer = connect();
+        peer.write_all(&ping).unwrap();
+        let ours = |text: &String| text.contains(&name);
+        let text = told.iter().find(ours).unwrap();
+        assert!(
+            text.contains(&format!("process {}", std::process::id())) && text.contains("hello"),
+            "{text}"
+        );
+        server.shutdown(Duration::ZERO).wait().unwrap();
+        assert_eq!(told.try_iter().filter(ours).count(), 0, "once");
     }
 }

@@ -113,13 +113,19 @@ impl Checked {
     }
 
     /// Reads more behind what is there.
-    fn fill(&mut self) -> io::Result<usize> {
+    fn fill(&mut self) -> io::Result<Filled> {
         self.raw.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
-        let read = self.source.read(&mut self.raw[self.end..])?;
+        let room = &mut self.raw[self.end..];
+        let asked = room.len();
+        let read = self.source.read(room)?;
         self.end += read;
-        Ok(read)
+        Ok(match read {
+            0 => Filled::End,
+            read if read < asked => Filled::All,
+            _ => Filled::Some,
+        })
     }
 
     /// Writes one chunk of this content, if there is room for all of it.
@@ -135,6 +141,17 @@ impl Checked {
     }
 }
 
+/// What reading brought.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Filled {
+    /// As much as there was room for.
+    Some,
+    /// All that there was: asking again would be a system call for nothing.
+    All,
+    /// Nothing will come any more.
+    End,
+}
+
 #[cold]
 fn torn() -> io::Error {
     io::Error::new(
@@ -146,7 +163,7 @@ fn torn() -> io::Error {
 impl ByteStream for Checked {
     /// Short only if nothing more is there: who gets less than he asked for does not ask again.
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let mut count = 0;
+        let (mut count, mut is_dry) = (0, false);
         while count < buf.len() {
             match self.give(&mut buf[count..])? {
                 0 => {}
@@ -155,10 +172,13 @@ impl ByteStream for Checked {
                     continue;
                 }
             }
+            if is_dry && count > 0 {
+                break;
+            }
             match self.fill() {
                 // The end comes again at the next read.
-                Ok(0) => break,
-                Ok(_) => {}
+                Ok(Filled::End) => break,
+                Ok(filled) => is_dry = filled == Filled::All,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && count > 0 => break,
                 Err(error) => return Err(error),

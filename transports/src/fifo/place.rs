@@ -87,6 +87,8 @@ impl Meeting {
     /// Opens a FIFO of this name without waiting for anybody; `NOTSUP` if it is not one of this user's alone.
     pub(super) fn open(&self, name: &OsStr, way: OFlags) -> rustix::io::Result<(OwnedFd, Stat)> {
         let flags = way | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;
+        // A FIFO has a name and an inode, in which every read would be noted.
+        let flags = if way == OFlags::RDONLY { flags | OFlags::NOATIME } else { flags };
         // What is no FIFO is not even opened: a device might do something.
         if !is_ours(&statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW)?) {
             return Err(Errno::NOTSUP);

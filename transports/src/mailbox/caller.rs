@@ -5,19 +5,18 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use farcall_core::limits::{CLOCK_TICK, DEFAULT_WINDOW, MAX_DEADLINE, MAX_PRIORITY};
+use farcall_core::limits::DEFAULT_WINDOW;
 use farcall_core::proto::WhenFull;
 use farcall_core::transport::{Capabilities, Link, LinkFault, OutFrame, Peer, Readiness, Received, Sent};
-use farcall_core::wire::mailbox::{Arguments, Id, Letter, NOBODY};
+use farcall_core::wire::mailbox::Id;
 use farcall_core::wire::{
     Answer, Flags, Head, Hello, Kind, Open, Opened, Options, VERSION, encode_cancelled, encode_error, parse,
 };
 use farcall_core::{Code, Error, Fate, Time};
 use rustix::event::epoll::EventFlags;
-use rustix::io::Errno;
 
-use super::bell::{Bell, since_boot};
-use super::drawer::{Drawer, Kept};
+use super::bell::Bell;
+use super::drawer::Drawer;
 use super::post::{Inbox, LARGEST};
 use super::{exhausted, random_id};
 use crate::queue::Queue;
@@ -25,7 +24,10 @@ use crate::sys::forked::Origin;
 use crate::url::Url;
 use crate::wait::now;
 
+mod letters;
 mod slips;
+
+use letters::Waiting;
 
 /// Empty looks after which the takers' lives are looked at, for those who never sleep.
 const LOOKS: u32 = 256;
@@ -52,7 +54,7 @@ pub(super) struct CallerLink {
     /// Letters that found no room: the highest priority first, then the eldest.
     waiting: BTreeMap<(Reverse<u8>, u64), Waiting>,
     letters: u64,
-    takers: HashMap<Id, Arc<OwnedFd>>,
+    takers: HashMap<Id, Taker>,
     /// No deadline of a call is earlier.
     due: Time,
     inbox: VecDeque<Vec<u8>>,
@@ -62,6 +64,8 @@ pub(super) struct CallerLink {
     /// Something rang: the takers' lives are looked at.
     is_suspicious: bool,
     looks: u32,
+    /// The last verdict has just come: the next look would find nothing.
+    has_all: bool,
 }
 
 /// A call without a verdict.
@@ -80,11 +84,11 @@ enum Stage {
     Taken(Id),
 }
 
-struct Waiting {
-    call: u64,
-    priority: u8,
-    letter: Vec<u8>,
-    kept: Option<Kept>,
+/// Somebody who takes letters of this caller.
+struct Taker {
+    process: OwnedFd,
+    /// Where it notes which, once this is known.
+    ledger: Option<OwnedFd>,
 }
 
 impl CallerLink {
@@ -120,14 +124,13 @@ impl CallerLink {
             buf: vec![0; LARGEST],
             is_suspicious: false,
             looks: 0,
+            has_all: false,
         })
     }
 
     /// A frame for the driver.
     fn tell(&mut self, head: Head, payload: &[u8]) {
-        let mut frame = head.encode(Options::default()).as_slice().to_vec();
-        frame.extend_from_slice(payload);
-        self.inbox.push_back(frame);
+        self.inbox.push_back([head.encode(Options::default()).as_slice(), payload].concat());
     }
 
     fn refuse(&mut self, call: u64, code: Code, fate: Fate, why: &str) {
@@ -177,104 +180,6 @@ impl CallerLink {
         }
     }
 
-    /// Writes the letter of a call, and puts it if there is room.
-    fn post(&mut self, head: Head, options: Options, arguments: &[u8]) {
-        let left = options.deadline.unwrap_or(MAX_DEADLINE);
-        let left_nanos = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
-        let deadline = since_boot().saturating_add(left_nanos);
-        // A letter put in the last moment would be taken for nothing.
-        let until = now() + left.saturating_sub(CLOCK_TICK.min(left / 10));
-        self.calls.insert(head.call, Out { until, stage: Stage::Waiting, detached: options.detached });
-        self.due = self.due.min(until);
-        let (letter, kept) = match self.write(head, options.detached, deadline, arguments) {
-            Ok(written) => written,
-            Err((code, why)) => return self.refuse(head.call, code, Fate::NotSent, &why),
-        };
-        let priority = options.priority.min(MAX_PRIORITY);
-        self.letters += 1;
-        let place = (Reverse(priority), self.letters);
-        self.waiting.insert(place, Waiting { call: head.call, priority, letter, kept });
-        self.put();
-        if self.fails_when_full && self.waiting.remove(&place).is_some() {
-            let depth = self.depth;
-            let why = format!("the mailbox is full: {depth} calls wait in it");
-            self.refuse(head.call, Code::Overloaded, Fate::NotSent, &why);
-        }
-    }
-
-    fn write(
-        &self,
-        head: Head,
-        detached: bool,
-        deadline: u64,
-        arguments: &[u8],
-    ) -> Result<(Vec<u8>, Option<Kept>), (Code, String)> {
-        let service = (head.object as usize).checked_sub(1).and_then(|at| self.services.get(at));
-        let method = service.and_then(|service| service.methods.get(usize::from(head.method)));
-        let (Some(service), Some(method)) = (service, method) else {
-            return Err((Code::UnknownMethod, "the call is of a method that was not opened".to_owned()));
-        };
-        let mut letter = Letter {
-            reply_to: if detached { NOBODY } else { self.id },
-            call: head.call,
-            deadline,
-            fingerprint: method.fingerprint,
-            codec: &self.codec,
-            service: &service.service,
-            method: &method.name,
-            arguments: Arguments::Here(arguments),
-        };
-        let bytes = if arguments.len() < self.letter { letter.encode() } else { Vec::new() };
-        if !bytes.is_empty() && bytes.len() <= self.letter {
-            return Ok((bytes, None));
-        }
-        let exhausted = |error: std::io::Error| {
-            let size = arguments.len();
-            (
-                Code::ResourceExhausted,
-                format!("the {size} bytes of arguments cannot be kept in a file: {error}"),
-            )
-        };
-        let id = random_id(&self.url).map_err(|error| (error.code(), error.to_string()))?;
-        let kept = self.drawer.keep(deadline, id, arguments).map_err(exhausted)?;
-        letter.arguments = Arguments::File(kept.id, arguments.len() as u64);
-        Ok((letter.encode(), Some(kept)))
-    }
-
-    /// Puts letters as long as there is room.
-    fn put(&mut self) {
-        while let Some(mut first) = self.waiting.first_entry() {
-            let waiting = first.get_mut();
-            match self.queue.send(&waiting.letter, waiting.priority.into()) {
-                Ok(()) => {
-                    if let Some(kept) = &mut waiting.kept {
-                        kept.put();
-                    }
-                    let call = first.remove().call;
-                    self.note_put(call);
-                }
-                Err(Errno::AGAIN) => break,
-                Err(error) => {
-                    let call = first.remove().call;
-                    let why = format!("the letter cannot be put: {error}");
-                    self.refuse(call, Code::ResourceExhausted, Fate::NotSent, &why);
-                }
-            }
-        }
-    }
-
-    fn note_put(&mut self, call: u64) {
-        match self.calls.get_mut(&call) {
-            Some(out) if out.detached => {
-                self.calls.remove(&call);
-                // Its credit comes back; nobody reads the value.
-                self.tell(Head::new(Kind::Reply, call), &[]);
-            }
-            Some(out) => out.stage = Stage::Put,
-            None => {}
-        }
-    }
-
     /// The caller leaves. What is in the mailbox stays there: it cannot be found among the others.
     fn hear_cancel(&mut self, call: u64) {
         let Some(out) = self.calls.remove(&call) else { return };
@@ -286,7 +191,12 @@ impl CallerLink {
     }
 
     fn look(&mut self) -> Result<(), LinkFault> {
-        if self.read_slips()? {
+        // A slip may bring nothing for the driver: what comes behind it is not to be left.
+        let mut has_come = false;
+        while self.inbox.is_empty() && self.read_slips()? {
+            has_come = true;
+        }
+        if has_come {
             return Ok(());
         }
         self.put();
@@ -337,11 +247,9 @@ impl Link for CallerLink {
 
     fn receive(&mut self) -> Result<Received<'_>, LinkFault> {
         self.check()?;
-        if self.inbox.is_empty() {
+        if self.inbox.is_empty() && !std::mem::take(&mut self.has_all) {
             self.look()?;
         }
-        // A slip may bring nothing for the driver: what comes behind it is not to be left.
-        while self.inbox.is_empty() && self.read_slips()? {}
         match self.inbox.pop_front() {
             Some(frame) => {
                 self.current = frame;

@@ -5,21 +5,27 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use farcall_core::wire::mailbox::Id;
+use farcall_core::wire::mailbox::{Id, NOBODY};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, memfd_create};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, bind, recvmsg, sendmsg_addr,
-    socket_with, sockopt,
+    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, bind, connect, recvmsg, send,
+    sendmsg_addr, socket_with, sockopt,
 };
-use rustix::process::geteuid;
+use rustix::process::{Uid, geteuid};
 
 /// Bytes of a payload that a slip carries itself; a larger one lies in memory of its own.
 pub(super) const INLINE: usize = 8 * 1024;
 
 /// Bytes of the largest datagram that is taken.
 pub(super) const LARGEST: usize = 2 * INLINE;
+
+/// Descriptors that come with a slip at most.
+pub(super) const ENCLOSED: usize = 2;
+
+/// Slips to the same caller in a row after which the socket is connected to him: the kernel then need not look him up.
+const REGULAR: u32 = 4;
 
 fn socket() -> io::Result<OwnedFd> {
     Ok(socket_with(
@@ -38,12 +44,13 @@ fn address(id: &Id) -> io::Result<SocketAddrUnix> {
 /// Where slips arrive.
 pub(super) struct Inbox {
     socket: Arc<OwnedFd>,
+    user: Uid,
 }
 
 /// What has arrived.
 pub(super) struct Arrived {
     pub(super) size: usize,
-    pub(super) descriptor: Option<OwnedFd>,
+    pub(super) descriptors: [Option<OwnedFd>; ENCLOSED],
 }
 
 impl Inbox {
@@ -52,7 +59,7 @@ impl Inbox {
         // The name can be read by everybody in /proc/net/unix: who sends is looked at, each time.
         sockopt::set_socket_passcred(&socket, true)?;
         bind(&socket, &address(id)?)?;
-        Ok(Inbox { socket: Arc::new(socket) })
+        Ok(Inbox { socket: Arc::new(socket), user: geteuid() })
     }
 
     pub(super) fn fd(&self) -> &Arc<OwnedFd> {
@@ -71,29 +78,36 @@ impl Inbox {
                 Err(Errno::INTR) => continue,
                 Err(errno) => return Err(errno.into()),
             };
-            let (mut is_ours, mut descriptor) = (false, None);
+            let (mut is_ours, mut descriptors) = (false, [const { None }; ENCLOSED]);
             for message in control.drain() {
                 match message {
                     RecvAncillaryMessage::ScmCredentials(sender) => {
-                        is_ours = sender.uid == geteuid() || sender.uid.is_root();
+                        is_ours = sender.uid == self.user || sender.uid.is_root();
                     }
                     RecvAncillaryMessage::ScmRights(rights) => {
-                        for right in rights {
-                            descriptor.get_or_insert(right);
+                        // What there is no place for is closed.
+                        for (right, place) in rights.zip(&mut descriptors) {
+                            *place = Some(right);
                         }
                     }
                     _ => {}
                 }
             }
             if is_ours {
-                return Ok(Some(Arrived { size, descriptor }));
+                return Ok(Some(Arrived { size, descriptors }));
             }
         }
     }
 }
 
 /// From where slips are sent.
-pub(super) struct Sender(OwnedFd);
+pub(super) struct Sender {
+    socket: OwnedFd,
+    /// To whom it is connected.
+    connected: Option<Id>,
+    /// Who got the last slips, and how many in a row.
+    last: (Id, u32),
+}
 
 /// What became of a slip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,28 +121,52 @@ pub(super) enum Posted {
 
 impl Sender {
     pub(super) fn open() -> io::Result<Self> {
-        socket().map(Sender)
+        Ok(Sender { socket: socket()?, connected: None, last: (NOBODY, 0) })
     }
 
-    pub(super) fn post(&self, to: &Id, slip: &[u8], descriptor: Option<BorrowedFd<'_>>) -> Posted {
-        let Ok(address) = address(to) else { return Posted::Gone };
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        let rights = descriptor.map(|fd| [fd]);
-        if let Some(rights) = &rights {
-            control.push(SendAncillaryMessage::ScmRights(rights));
+    pub(super) fn post(&mut self, to: &Id, slip: &[u8], enclosed: &[Arc<OwnedFd>]) -> Posted {
+        if self.connected == Some(*to) && enclosed.is_empty() {
+            return self.attempt(|socket| send(socket, slip, FLAGS));
         }
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        let Ok(address) = address(to) else { return Posted::Gone };
+        self.get_to_know(to, &address);
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(ENCLOSED))];
+        let rights: Vec<BorrowedFd<'_>> = enclosed.iter().map(|fd| fd.as_fd()).collect();
+        self.attempt(|socket| {
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            if !rights.is_empty() {
+                control.push(SendAncillaryMessage::ScmRights(&rights));
+            }
+            sendmsg_addr(socket, &address, &[IoSlice::new(slip)], &mut control, FLAGS)
+        })
+    }
+
+    /// Connects to whoever is written to again and again.
+    fn get_to_know(&mut self, to: &Id, address: &SocketAddrUnix) {
+        let in_a_row = if self.last.0 == *to { self.last.1.saturating_add(1) } else { 1 };
+        self.last = (*to, in_a_row);
+        if in_a_row == REGULAR {
+            self.connected = connect(&self.socket, address).is_ok().then_some(*to);
+        }
+    }
+
+    fn attempt(&mut self, mut send: impl FnMut(&OwnedFd) -> rustix::io::Result<usize>) -> Posted {
         loop {
-            return match sendmsg_addr(&self.0, &address, &[IoSlice::new(slip)], &mut control, flags) {
+            return match send(&self.socket) {
                 Ok(_) => Posted::Sent,
                 Err(Errno::INTR) => continue,
                 Err(Errno::AGAIN | Errno::NOBUFS | Errno::TOOMANYREFS | Errno::NOMEM) => Posted::Full,
-                Err(_) => Posted::Gone,
+                Err(_) => {
+                    // The kernel has let go of a peer that is gone.
+                    (self.connected, self.last) = (None, (NOBODY, 0));
+                    Posted::Gone
+                }
             };
         }
     }
 }
+
+const FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
 
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::WRITE);
 

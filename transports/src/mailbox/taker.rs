@@ -3,20 +3,19 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
 
-use farcall_core::limits::{MAX_OBJECTS, MAX_WINDOW};
+use farcall_core::limits::MAX_WINDOW;
 use farcall_core::transport::{Capabilities, Link, LinkFault, OutFrame, Peer, Readiness, Received, Sent};
-use farcall_core::wire::mailbox::{Arguments, Id, Letter};
-use farcall_core::wire::{Flags, Head, Hello, Kind, Open, Opened, Options, VERSION, encode_error, parse};
+use farcall_core::wire::mailbox::Id;
+use farcall_core::wire::{Flags, Head, Hello, Kind, Opened, Options, VERSION, encode_error, parse};
 use farcall_core::{Code, Error, Fate, Time};
 use rustix::event::epoll::EventFlags;
-use rustix::io::Errno;
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
 
-use super::bell::{Bell, since_boot};
+use super::bell::Bell;
 use super::drawer::Drawer;
 use super::laggards::Outbox;
+use super::ledger::Line;
 use super::post::Sender;
 use super::{exhausted, random_id};
 use crate::queue::Queue;
@@ -25,11 +24,9 @@ use crate::url::Url;
 use crate::wait::now;
 
 mod answers;
+mod letters;
 
-use answers::REFUSAL;
-
-/// Letters that are looked at in a row without one being a call for this server.
-const JUNK: usize = 64;
+use letters::Looks;
 
 /// See the module.
 pub(super) struct TakerLink {
@@ -49,6 +46,8 @@ pub(super) struct TakerLink {
     max_message: usize,
     /// Numbers of services that were opened, one for each method.
     opened: HashMap<(String, String, u64), u32>,
+    /// The one that was asked for last.
+    latest: Option<((String, String, u64), u32)>,
     calls: HashMap<u64, Taken>,
     last_call: u64,
     /// A verdict that comes in fragments.
@@ -56,6 +55,7 @@ pub(super) struct TakerLink {
     has_begun: bool,
     /// No more letters are taken.
     is_draining: bool,
+    looks: Looks,
     inbox: VecDeque<Vec<u8>>,
     current: Vec<u8>,
     accepted: u64,
@@ -67,6 +67,8 @@ struct Taken {
     reply_to: Id,
     call: u64,
     until: Time,
+    /// Where it is noted.
+    line: Option<Line>,
 }
 
 impl TakerLink {
@@ -97,11 +99,13 @@ impl TakerLink {
             most,
             max_message: 0,
             opened: HashMap::new(),
+            latest: None,
             calls: HashMap::new(),
             last_call: 0,
             gathering: None,
             has_begun: false,
             is_draining: false,
+            looks: Looks::default(),
             inbox: VecDeque::new(),
             current: Vec::new(),
             accepted: 0,
@@ -123,122 +127,12 @@ impl TakerLink {
 
     /// A frame for the driver.
     fn tell(&mut self, head: Head, options: Options, payload: &[u8]) {
-        let mut frame = head.encode(options).as_slice().to_vec();
-        frame.extend_from_slice(payload);
-        self.inbox.push_back(frame);
+        self.inbox.push_back([head.encode(options).as_slice(), payload].concat());
     }
 
     /// Whether another call may be taken.
     fn is_free(&self) -> bool {
         self.max_message > 0 && !self.is_draining && self.calls.len() < self.most
-    }
-
-    /// Takes letters until one is a call for this server, there are none, or many were not.
-    fn take(&mut self) -> Result<(), LinkFault> {
-        for _ in 0..JUNK {
-            if !self.is_free() || !self.inbox.is_empty() {
-                break;
-            }
-            let mut buf = std::mem::take(&mut self.buf);
-            let taken = self.queue.receive(&mut buf);
-            // What is no letter has no caller who could be told.
-            let letter = match &taken {
-                Ok((size, _)) => buf.get(..*size).and_then(|bytes| Letter::decode(bytes).ok()),
-                _ => None,
-            };
-            if let Some(letter) = letter
-                && let Err(error) = self.accept(&letter)
-            {
-                self.answer(
-                    letter.reply_to,
-                    letter.call,
-                    now() + REFUSAL,
-                    Kind::Error,
-                    false,
-                    &encode_error(&error),
-                );
-            }
-            self.buf = buf;
-            match taken {
-                Ok(_) => {}
-                Err(Errno::AGAIN) => break,
-                Err(errno) => return Err(std::io::Error::from(errno).into()),
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes a call of a letter, and tells its caller who has taken it.
-    fn accept(&mut self, letter: &Letter<'_>) -> Result<(), Error> {
-        let refuse =
-            |code, why: String| Err(Error::new(code, Fate::NotExecuted, format!("{}: {why}", self.url)));
-        let arguments = match letter.arguments {
-            Arguments::Here(_) => None,
-            Arguments::File(id, size) if size <= self.max_message as u64 => {
-                Some(self.drawer.take(letter.deadline, id, size))
-            }
-            Arguments::File(id, size) => {
-                let _ = self.drawer.take(letter.deadline, id, size);
-                let most = self.max_message;
-                return refuse(
-                    Code::TooLarge,
-                    format!("{size} bytes of arguments, the limit is {most}; raise ?max_message="),
-                );
-            }
-        };
-        let left = Duration::from_nanos(letter.deadline.saturating_sub(since_boot()));
-        if left.is_zero() {
-            return refuse(Code::DeadlineExceeded, "the deadline passed in the mailbox".to_owned());
-        }
-        if letter.codec != self.codec {
-            let (theirs, ours) = (letter.codec, &self.codec);
-            return refuse(
-                Code::Unsupported,
-                format!("the call is in {theirs}, this server reads {ours}; use ?codec="),
-            );
-        }
-        let arguments = match (arguments, letter.arguments) {
-            (Some(Ok(bytes)), _) => bytes,
-            (Some(Err(error)), _) => {
-                return refuse(
-                    Code::BadRequest,
-                    format!("the file with the arguments cannot be read: {error}"),
-                );
-            }
-            (None, Arguments::Here(bytes)) => bytes.to_vec(),
-            (None, Arguments::File(..)) => Vec::new(),
-        };
-        let object = self.object(letter)?;
-        let until = now() + left;
-        self.last_call += 1;
-        let taken = Taken { reply_to: letter.reply_to, call: letter.call, until };
-        if !self.say_taken(&taken) {
-            // The caller is gone: the call is made all the same, as on every wire it would be.
-            self.told.remove(&letter.reply_to);
-        }
-        self.calls.insert(self.last_call, taken);
-        let head = Head { object, ..Head::new(Kind::Call, self.last_call) };
-        self.tell(head, Options { deadline: Some(left), ..Options::default() }, &arguments);
-        Ok(())
-    }
-
-    /// The number under which the method is open, which is opened now if need be.
-    fn object(&mut self, letter: &Letter<'_>) -> Result<u32, Error> {
-        let key = (letter.service.to_owned(), letter.method.to_owned(), letter.fingerprint);
-        if let Some(object) = self.opened.get(&key) {
-            return Ok(*object);
-        }
-        if self.opened.len() >= MAX_OBJECTS {
-            let text =
-                format!("{}: {MAX_OBJECTS} methods were asked for by now; start the server anew", self.url);
-            return Err(Error::new(Code::ResourceExhausted, Fate::NotExecuted, text));
-        }
-        let object = u32::try_from(self.opened.len() + 1).expect("bounded by MAX_OBJECTS");
-        self.opened.insert(key, object);
-        let methods = [(letter.method, letter.fingerprint)];
-        let payload = Open::encode(letter.service, methods.into_iter());
-        self.tell(Head { object, ..Head::new(Kind::Open, 0) }, Options::default(), &payload);
-        Ok(object)
     }
 
     /// A mailbox has no way back: whatever the handler opens there is unknown.
@@ -293,8 +187,7 @@ impl Link for TakerLink {
         if self.is_free() {
             self.bell.want(EventFlags::IN);
         }
-        let now = now();
-        self.bell.ring_at(if self.inbox.is_empty() { self.out.due(now) } else { now });
+        self.bell.ring_at(if self.inbox.is_empty() { self.out.due() } else { now() });
         Ok(Sent::Taken)
     }
 
@@ -304,8 +197,8 @@ impl Link for TakerLink {
             self.begin();
         }
         if self.inbox.is_empty() {
-            self.out.retry(now());
-            self.take()?;
+            self.out.retry();
+            self.look()?;
         }
         match self.inbox.pop_front() {
             Some(frame) => {
@@ -329,7 +222,7 @@ impl Link for TakerLink {
             return false;
         }
         self.bell.want(if self.is_free() { EventFlags::IN } else { EventFlags::empty() });
-        self.bell.ring_at(self.out.due(now()));
+        self.bell.ring_at(self.out.due());
         !self.bell.rings()
     }
 
@@ -353,7 +246,7 @@ impl Drop for TakerLink {
     fn drop(&mut self) {
         if !self.origin.is_elsewhere() {
             self.let_go();
-            self.out.retry(now());
+            self.out.retry();
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use farcall_core::limits::MAX_HEAD;
+
 use super::layout::{self, lines_of, seal};
 use super::memory::Memory;
 use super::sites::{Fence, Load, Store};
@@ -179,7 +181,21 @@ impl Story<'_> {
     }
 
     fn pop(&mut self) {
-        let popped = self.ends.consumer.pop(&mut self.frame);
+        let mut popped = if self.memory.byte() & 1 == 0 {
+            self.ends.consumer.pop(&mut self.frame)
+        } else {
+            self.ends.consumer.pop_first(&mut self.frame, MAX_HEAD)
+        };
+        if let Ok(Popped::Begun(rest)) = popped {
+            assert_eq!(self.frame.len(), MAX_HEAD);
+            if self.memory.byte() & 1 == 0 {
+                // Whoever does not take the rest begins again.
+                return;
+            }
+            self.ends.consumer.pop_rest(&mut self.frame);
+            assert_eq!(self.frame.len(), MAX_HEAD + rest);
+            popped = Ok(Popped::Frame);
+        }
         if popped == Ok(Popped::Frame) {
             assert!(self.frame.len() <= self.memory.layout.longest());
             self.read += lines_of(self.frame.len());

@@ -100,6 +100,11 @@ impl<M: Memory> Producer<M> {
         if is_known { Ok(true) } else { self.make_room(bytes) }
     }
 
+    /// Whether the peer has freed more than when it was last looked at; or a rule is broken, which is news as well.
+    pub(crate) fn may_have_room(&self) -> bool {
+        self.over.is_some() || self.memory.load(self.head_at, Load::Head) != self.freed as u32
+    }
+
     /// Whether the peer says that it has taken all.
     pub(crate) fn is_drained(&self) -> bool {
         self.memory.load(self.head_at, Load::Head) == self.position as u32

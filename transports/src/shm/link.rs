@@ -11,7 +11,7 @@ use rustix::net::{Shutdown, shutdown};
 
 use super::doorbell::Bell;
 use crate::rendezvous::watch_life;
-use crate::ring::{Broken, Ends, Keys, Layout, Mapped, Popped, Pushed, Side};
+use crate::ring::{Broken, Consumer, Ends, Keys, Layout, Mapped, Popped, Pushed, Side};
 use crate::sys::forked::Origin;
 
 /// Rings for nothing that are borne with.
@@ -19,6 +19,12 @@ const VAIN: u64 = IDLE_FRAMES as u64;
 
 /// Listening so often in vain is reason to look at the bell itself.
 const SUSPICION: u32 = 16;
+
+/// A longer frame is taken in two steps: to copy its end once more would cost more than that.
+const LONG: usize = 4 * 1024;
+
+/// The longest fragment: while it is written the peer reads nothing.
+const FRAGMENT: usize = 32 * 1024;
 
 /// What a link is made of.
 pub(super) struct Parts {
@@ -45,6 +51,8 @@ pub(crate) struct ShmLink {
     _process: Option<Arc<OwnedFd>>,
     peer: Peer,
     trust: Trust,
+    /// Bytes of a fragment: the ring holds some, so that one is written while another is read.
+    fragment: usize,
     origin: Origin,
     /// The frame that was handed out last: a copy that the peer cannot change.
     current: Vec<u8>,
@@ -62,6 +70,8 @@ pub(crate) struct ShmLink {
     vain: u64,
     /// The peer has said that nothing more will come.
     is_over: bool,
+    /// Somebody looks for news himself and arms before he goes away.
+    is_awake: bool,
 }
 
 impl ShmLink {
@@ -81,6 +91,7 @@ impl ShmLink {
             _process: process,
             peer,
             trust,
+            fragment: (layout.ring_bytes() / 8).min(FRAGMENT),
             origin: Origin::here(),
             current: Vec::new(),
             is_published: false,
@@ -90,6 +101,7 @@ impl ShmLink {
             idle: 0,
             vain: 0,
             is_over: false,
+            is_awake: false,
         })
     }
 
@@ -115,7 +127,7 @@ impl ShmLink {
         if self.ends.rest.is_announced() && !self.ends.rest.is_seen() && self.owed == 0 && !is_suspect {
             return;
         }
-        self.disarm();
+        self.take_back();
         if self.owed > 0 || is_suspect {
             let rings = self.bell.clear();
             self.vain = self.vain.saturating_add(rings.saturating_sub(self.owed));
@@ -124,9 +136,49 @@ impl ShmLink {
         self.ends.rest.announce();
     }
 
+    /// Whoever was announced to sleep does not.
+    fn take_back(&mut self) {
+        self.owed += u64::from(self.ends.rest.awake());
+    }
+
     fn has_room(&mut self) -> bool {
         // A broken rule is news too: the next turn finds it.
         self.blocked.is_some_and(|bytes| self.ends.producer.has_room(bytes).unwrap_or(true))
+    }
+
+    #[inline]
+    fn pop(
+        &mut self,
+        pop: impl FnOnce(&mut Consumer<Mapped>, &mut Vec<u8>) -> Result<Popped, Broken>,
+    ) -> Result<Popped, LinkFault> {
+        if self.origin.is_elsewhere() {
+            return Err(LinkFault::Forked);
+        }
+        let popped = pop(&mut self.ends.consumer, &mut self.current).map_err(broken)?;
+        match popped {
+            Popped::Frame | Popped::Begun(_) => self.has_moved = true,
+            Popped::Nothing if self.vain > VAIN => {
+                let text = format!("the peer rang {} times for nothing", self.vain);
+                return Err(LinkFault::Broken(text));
+            }
+            Popped::Nothing => {
+                let published = std::mem::take(&mut self.is_published);
+                self.tell();
+                self.is_published = published;
+            }
+            Popped::Closed => self.is_over = true,
+        }
+        Ok(popped)
+    }
+
+    #[inline]
+    fn received(&self, popped: Popped) -> (Received<'_>, usize) {
+        match popped {
+            Popped::Frame => (Received::Frame(&self.current), 0),
+            Popped::Begun(rest) => (Received::Frame(&self.current), rest),
+            Popped::Nothing => (Received::WouldBlock, 0),
+            Popped::Closed => (Received::Closed, 0),
+        }
     }
 
     /// Whether the peer takes nothing more: it has said so, its process has ended, or it has let go of the socket.
@@ -155,7 +207,9 @@ impl Link for ShmLink {
             // Once before it is told to wait, so that it is rung for when there is room.
             self.blocked = Some(frame.size());
             self.tell();
-            self.listen();
+            if !self.is_awake {
+                self.listen();
+            }
             pushed = self.ends.producer.push(frame.head, frame.body).map_err(broken)?;
         }
         if pushed == Pushed::Full {
@@ -176,39 +230,32 @@ impl Link for ShmLink {
     }
 
     fn receive(&mut self) -> Result<Received<'_>, LinkFault> {
+        let popped = self.pop(Consumer::pop)?;
+        Ok(self.received(popped).0)
+    }
+
+    fn receive_first(&mut self) -> Result<(Received<'_>, usize), LinkFault> {
+        let popped = self.pop(|consumer, into| consumer.pop_first(into, LONG))?;
+        Ok(self.received(popped))
+    }
+
+    fn receive_rest(&mut self, into: &mut Vec<u8>) -> Result<(), LinkFault> {
         if self.origin.is_elsewhere() {
             return Err(LinkFault::Forked);
         }
-        match self.ends.consumer.pop(&mut self.current).map_err(broken)? {
-            Popped::Frame => {
-                self.has_moved = true;
-                Ok(Received::Frame(&self.current))
-            }
-            Popped::Nothing if self.vain > VAIN => {
-                let text = format!("the peer rang {} times for nothing", self.vain);
-                Err(LinkFault::Broken(text))
-            }
-            Popped::Nothing => {
-                let published = std::mem::take(&mut self.is_published);
-                self.tell();
-                self.is_published = published;
-                Ok(Received::WouldBlock)
-            }
-            Popped::Closed => {
-                self.is_over = true;
-                Ok(Received::Closed)
-            }
-        }
+        self.ends.consumer.pop_rest(into);
+        Ok(())
     }
 
     fn is_quiet(&self) -> Option<bool> {
         // While a frame waits for room, here or there, each look is a turn.
+        // A forked child has no such memory: that comes first.
         Some(
-            !self.ends.consumer.is_ready()
-                && self.blocked.is_none()
+            !self.origin.is_elsewhere()
+                && !self.ends.consumer.is_ready()
+                && !(self.blocked.is_some() && self.ends.producer.may_have_room())
                 && !self.ends.consumer.owes_room()
-                && self.vain <= VAIN
-                && !self.origin.is_elsewhere(),
+                && self.vain <= VAIN,
         )
     }
 
@@ -233,19 +280,34 @@ impl Link for ShmLink {
         if self.origin.is_elsewhere() || self.ends.consumer.is_ready() || self.has_room() {
             return false;
         }
+        self.is_awake = false;
         self.listen();
         !self.ends.consumer.is_ready() && !self.has_room()
     }
 
+    fn arm_for_room(&mut self) -> bool {
+        if self.blocked.is_none() {
+            return true;
+        }
+        if self.origin.is_elsewhere() || self.has_room() {
+            return false;
+        }
+        self.is_awake = false;
+        self.listen();
+        !self.has_room()
+    }
+
     fn disarm(&mut self) {
         if !self.origin.is_elsewhere() {
-            self.owed += u64::from(self.ends.rest.awake());
+            self.is_awake = true;
+            self.take_back();
         }
     }
 
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::default();
         capabilities.identity = true;
+        capabilities.fragment = self.fragment;
         capabilities
     }
 

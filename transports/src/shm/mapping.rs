@@ -49,6 +49,20 @@ pub(crate) fn make(layout: Layout) -> Result<(OwnedFd, Mapped), Error> {
     Ok((fd, memory))
 }
 
+/// New memory that only this process writes, all zero and really there: others read it by the descriptor.
+///
+/// # Errors
+/// What the system says.
+#[cfg(feature = "mailbox")]
+pub(crate) fn publish(size: usize) -> rustix::io::Result<(OwnedFd, Mapped)> {
+    let fd = fresh()?;
+    fill(&fd, size as u64)?;
+    let memory = map(fd.as_fd(), size)?;
+    // What is mapped already stays writable.
+    fcntl_add_seals(&fd, SEALS | SealFlags::FUTURE_WRITE)?;
+    Ok((fd, memory))
+}
+
 fn fresh() -> rustix::io::Result<OwnedFd> {
     /// Sealed against execution, which kernels before Linux 6.3 do not know.
     static HAS_NOEXEC: AtomicBool = AtomicBool::new(true);

@@ -71,7 +71,13 @@ pub(super) fn allows(kind: MemoryKind, trust: Trust) -> Result<(), Error> {
              you trust both programs, or take memory=memfd"
         }
     };
-    Err(Error::new(Code::PermissionDenied, Fate::NotSent, format!("{}: {why}", word(kind))))
+    Err(Error::new(Code::PermissionDenied, Fate::NotSent, said_of(kind, why)))
+}
+
+/// A sentence about memory of this kind.
+fn said_of(kind: MemoryKind, what: &str) -> String {
+    // A scheme has its colon already.
+    format!("{}: {what}", word(kind).trim_end_matches(':'))
 }
 
 impl Source {
@@ -116,7 +122,7 @@ impl Source {
 
     fn explain(&self, size: usize, errno: Errno) -> Error {
         let error = |code, why: &str| {
-            let text = format!("{}: {why}", word(self.kind));
+            let text = said_of(self.kind, why);
             Error::new(code, Fate::NotSent, text).with_source(std::io::Error::from(errno))
         };
         match (self.kind, errno) {

@@ -220,7 +220,7 @@ impl ConnectionTask {
             match patience.moment(&*host) {
                 Moment::Passed if self.attendance.glance() => {
                     found += 1;
-                    patience.renew();
+                    self.attendance.driver().renew(&mut patience);
                     if found == FINDS || !self.attendance.is_lively() {
                         break true;
                     }
@@ -236,7 +236,7 @@ impl ConnectionTask {
                     host.give_way();
                     if self.attendance.glance() {
                         found += 1;
-                        patience.renew();
+                        self.attendance.driver().renew(&mut patience);
                     }
                 }
                 Moment::GiveWay => break true,

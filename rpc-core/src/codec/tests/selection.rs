@@ -136,3 +136,26 @@ fn room_for_bytes_is_made_once() {
         assert!(buf.capacity() < 101_000, "{codec:?}: {}", buf.capacity());
     }
 }
+
+#[test]
+fn large_bytes_that_are_given_away_are_not_copied_and_read_as_if_they_had_been() {
+    for codec in Codec::ALL.iter().copied() {
+        for size in [0, 1, 16 * 1024 - 1, 16 * 1024, 70_000] {
+            let bytes = vec![7; size];
+            let at = bytes.as_ptr();
+            let value = (&&Tag::of(&bytes)).given(bytes);
+            let mut usual = Vec::new();
+            value.encode(codec, &mut usual).unwrap();
+            let is_given = size >= 16 * 1024 && ["bincode", "postcard"].contains(&codec.name());
+            match value.into_bytes(codec) {
+                Ok((front, bytes)) => {
+                    assert_eq!((is_given, bytes.as_ptr()), (true, at));
+                    assert!([front, bytes].concat() == usual, "{size} bytes in {}", codec.name());
+                }
+                Err(_) => assert!(!is_given, "{size} bytes in {}", codec.name()),
+            }
+        }
+        let words = vec![1_u16; 20_000];
+        assert!((&&Tag::of(&words)).given(words).into_bytes(codec).is_err());
+    }
+}

@@ -232,6 +232,7 @@ impl End for Bare {
         match outcome {
             Outcome::Value(body) => self.machine.reply(key, false, body),
             Outcome::Failed(body) => self.machine.reply(key, true, body),
+            Outcome::Bytes { failed, front, bytes } => self.machine.reply_bytes(key, failed, front, bytes),
             Outcome::Refused(error) => self.machine.refuse(key, &error),
             Outcome::Stopped => self.machine.stopped(key),
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::bare::gone;
 use super::end::{Asked, End, Ended, Start};
+use super::two_steps::TwoSteps;
 use crate::driver::{Dispatch, Driver, Home, Host, Parts, Receive, Waiting};
 use crate::error::{Code, Error, Fate, Gone};
 use crate::proto::{Config, InKey, Machine, Stage};
@@ -48,7 +49,7 @@ impl End for Driven {
         let host = Arc::new(Clockwork::default());
         let driver = Driver::new(Parts {
             session: Session::new(Machine::new(config, Time::default())),
-            link: Box::new(link),
+            link: Box::new(TwoSteps::new(link)),
             host: Arc::clone(&host) as Arc<dyn Host>,
             server: Some(Arc::new(Everything)),
             home: Home::Attendants,

@@ -1,7 +1,6 @@
 //! What comes back to a caller, and what it concludes where nothing does: verdicts, deaths, deadlines.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 use std::time::Duration;
 
 use farcall_core::transport::LinkFault;
@@ -9,9 +8,10 @@ use farcall_core::wire::mailbox::{Id, News, Outcome, Slip};
 use farcall_core::wire::{Flags, Head, Kind};
 use farcall_core::{Code, Fate, Gone, Time};
 
-use super::{CallerLink, Out, Stage};
+use super::{CallerLink, Out, Stage, Taker};
 use crate::mailbox::bell::is_readable;
-use crate::mailbox::post::read_memory;
+use crate::mailbox::ledger::calls_of;
+use crate::mailbox::post::{Arrived, ENCLOSED, read_memory};
 
 /// Time after its deadline for which a call that nobody waits for holds its place.
 const GRACE: Duration = Duration::from_millis(200);
@@ -21,23 +21,29 @@ impl CallerLink {
     pub(super) fn read_slips(&mut self) -> Result<bool, LinkFault> {
         let mut buf = std::mem::take(&mut self.buf);
         let arrived = self.slips.receive(&mut buf);
-        if let Ok(Some(arrived)) = &arrived
-            && let Some(Ok(slip)) = buf.get(..arrived.size).map(Slip::decode)
-        {
-            self.hear_slip(slip, arrived.descriptor.as_ref());
-        }
+        let has_come = match arrived {
+            Ok(Some(Arrived { size, descriptors })) => {
+                if let Some(Ok(slip)) = buf.get(..size).map(Slip::decode) {
+                    self.hear_slip(slip, descriptors);
+                }
+                Ok(true)
+            }
+            Ok(None) => Ok(false),
+            Err(error) => Err(error.into()),
+        };
         self.buf = buf;
-        Ok(arrived?.is_some())
+        has_come
     }
 
     /// Slips of calls that have ended are none.
-    pub(super) fn hear_slip(&mut self, slip: Slip<'_>, descriptor: Option<&OwnedFd>) {
+    pub(super) fn hear_slip(&mut self, slip: Slip<'_>, enclosed: [Option<OwnedFd>; ENCLOSED]) {
+        let [first, second] = enclosed;
         match slip.news {
             News::Taken => {
-                if let Some(fd) = descriptor.and_then(|fd| fd.try_clone().ok())
-                    && self.bell.add(&fd).is_ok()
+                if let Some(process) = first
+                    && self.bell.add(&process).is_ok()
                 {
-                    self.takers.insert(slip.taker, Arc::new(fd));
+                    self.takers.insert(slip.taker, Taker { process, ledger: second });
                 }
                 if let Some(out) = self.calls.get_mut(&slip.call) {
                     out.stage = Stage::Taken(slip.taker);
@@ -47,6 +53,7 @@ impl CallerLink {
                 if self.calls.remove(&slip.call).is_none() {
                     return;
                 }
+                self.has_all = self.calls.is_empty();
                 let size = match result {
                     Outcome::Here(payload) => payload.len() as u64,
                     Outcome::Memory(size) => size,
@@ -62,7 +69,7 @@ impl CallerLink {
                 match result {
                     Outcome::Here(payload) => self.tell(head, payload),
                     Outcome::Memory(size) => {
-                        let memory = descriptor.ok_or(std::io::ErrorKind::NotFound.into());
+                        let memory = first.ok_or(std::io::ErrorKind::NotFound.into());
                         match memory.and_then(|fd| read_memory(fd.as_fd(), size, self.max_message)) {
                             Ok(payload) => self.tell(head, &payload),
                             Err(error) => {
@@ -111,7 +118,7 @@ impl CallerLink {
         let dead: Vec<Id> = self
             .takers
             .iter()
-            .filter(|(_, process)| is_readable(process.as_fd()))
+            .filter(|(_, taker)| is_readable(taker.process.as_fd()))
             .map(|(id, _)| *id)
             .collect();
         if dead.is_empty() {
@@ -119,16 +126,16 @@ impl CallerLink {
         }
         while self.read_slips()? {}
         for id in dead {
-            if let Some(process) = self.takers.remove(&id) {
-                self.bell.forget(&*process);
-            }
-            let lost: Vec<u64> = self
-                .calls
-                .iter()
-                .filter(|(_, out)| out.stage == Stage::Taken(id))
-                .map(|(call, _)| *call)
-                .collect();
-            for call in lost {
+            let Some(taker) = self.takers.remove(&id) else { continue };
+            self.bell.forget(&taker.process);
+            let of_taker = |(call, out): (&u64, &Out)| (out.stage == Stage::Taken(id)).then_some(*call);
+            let told: Vec<u64> = self.calls.iter().filter_map(of_taker).collect();
+            let noted = taker.ledger.map_or(Vec::new(), |ledger| calls_of(&self.id, ledger));
+            for call in told.into_iter().chain(noted) {
+                // A line stays when its verdict has left.
+                if !self.calls.contains_key(&call) {
+                    continue;
+                }
                 let why = "the server that had taken the call is dead";
                 self.refuse(call, Code::PeerGone(Gone::Exited), Fate::Unknown, why);
             }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use farcall_core::wire::mailbox::{Id, NOBODY, News, Outcome, Slip};
+use farcall_core::wire::mailbox::{NOBODY, News, Outcome, Slip};
 use farcall_core::wire::{Flags, Head, Kind, encode_error};
-use farcall_core::{Code, Error, Fate, Gone, Time};
+use farcall_core::{Code, Error, Fate, Gone};
 
 use super::{Taken, TakerLink};
 use crate::mailbox::laggards::Outgoing;
@@ -18,52 +18,62 @@ const TOLD: usize = 4096;
 pub(super) const REFUSAL: Duration = Duration::from_millis(200);
 
 impl TakerLink {
-    pub(super) fn say_taken(&mut self, taken: &Taken) -> bool {
-        if taken.reply_to == NOBODY {
-            return true;
+    /// Before a call is dispatched its caller can know, or find out, who has taken it.
+    pub(super) fn say_taken(&mut self, taken: &mut Taken) {
+        let to = taken.reply_to;
+        if to == NOBODY {
+            return;
         }
-        let slip = Slip { taker: self.id, call: taken.call, news: News::Taken }.encode();
-        let is_new = !self.told.contains(&taken.reply_to);
-        let descriptor = is_new.then(|| Arc::clone(&self.process));
-        if is_new {
+        let is_known = self.told.contains(&to);
+        if is_known {
+            taken.line = self.out.ledger.as_mut().and_then(|ledger| ledger.note(to, taken.call));
+            if taken.line.is_some() {
+                return;
+            }
+        }
+        let mut enclosed = Vec::new();
+        if !is_known {
             if self.told.len() >= TOLD {
                 self.told.clear();
             }
-            self.told.insert(taken.reply_to);
+            self.told.insert(to);
+            enclosed.push(Arc::clone(&self.process));
+            enclosed.extend(self.out.ledger.as_ref().map(|ledger| Arc::clone(ledger.fd())));
         }
-        self.out.post(&taken.reply_to, Outgoing { slip, descriptor, until: taken.until })
+        let slip = Slip { taker: self.id, call: taken.call, news: News::Taken }.encode();
+        if !self.out.post(&to, Outgoing { slip, enclosed, line: None, until: taken.until }) {
+            // The caller is gone: the call is made all the same, as on every wire it would be.
+            self.told.remove(&to);
+        }
     }
 
     /// Sends a verdict. Who is gone does not get it, and nothing is kept for him.
-    pub(super) fn answer(
-        &mut self,
-        to: Id,
-        call: u64,
-        until: Time,
-        kind: Kind,
-        failed: bool,
-        payload: &[u8],
-    ) {
+    pub(super) fn answer(&mut self, taken: Taken, kind: Kind, failed: bool, payload: &[u8]) {
+        let Taken { reply_to: to, call, until, line } = taken;
         if to == NOBODY {
             return;
         }
         let verdict = |result| Slip { taker: self.id, call, news: News::Verdict { kind, failed, result } };
-        let (slip, descriptor) = if payload.len() <= INLINE {
-            (verdict(Outcome::Here(payload)).encode(), None)
+        let mut enclosed = Vec::new();
+        let slip = if payload.len() <= INLINE {
+            verdict(Outcome::Here(payload)).encode()
         } else {
             match memory(payload) {
-                Ok(fd) => (verdict(Outcome::Memory(payload.len() as u64)).encode(), Some(Arc::new(fd))),
+                Ok(fd) => {
+                    enclosed.push(Arc::new(fd));
+                    verdict(Outcome::Memory(payload.len() as u64)).encode()
+                }
                 Err(error) => {
                     let text =
                         format!("{}: no memory for {} bytes of result: {error}", self.url, payload.len());
                     let error = encode_error(&Error::new(Code::ResourceExhausted, Fate::Completed, text));
                     let news =
                         News::Verdict { kind: Kind::Error, failed: false, result: Outcome::Here(&error) };
-                    (Slip { taker: self.id, call, news }.encode(), None)
+                    Slip { taker: self.id, call, news }.encode()
                 }
             }
         };
-        if !self.out.post(&to, Outgoing { slip, descriptor, until }) {
+        if !self.out.post(&to, Outgoing { slip, enclosed, line, until }) {
             self.told.remove(&to);
         }
     }
@@ -84,18 +94,19 @@ impl TakerLink {
     }
 
     pub(super) fn finish(&mut self, head: Head, payload: &[u8]) {
-        if let Some(Taken { reply_to, call, until }) = self.calls.remove(&head.call) {
-            self.answer(reply_to, call, until + REFUSAL, head.kind, head.flags.has(Flags::FAILED), payload);
+        if let Some(taken) = self.calls.remove(&head.call) {
+            let taken = Taken { until: taken.until + REFUSAL, ..taken };
+            self.answer(taken, head.kind, head.flags.has(Flags::FAILED), payload);
         }
     }
 
     /// Tells the callers of what is still running that this server has let go of it.
     pub(super) fn let_go(&mut self) {
         self.is_draining = true;
-        for (_, Taken { reply_to, call, until }) in std::mem::take(&mut self.calls) {
+        for (_, taken) in std::mem::take(&mut self.calls) {
             let text = format!("{}: the server that had taken the call has ended", self.url);
             let error = encode_error(&Error::new(Code::PeerGone(Gone::Hup), Fate::Unknown, text));
-            self.answer(reply_to, call, until, Kind::Error, false, &error);
+            self.answer(taken, Kind::Error, false, &error);
         }
     }
 }

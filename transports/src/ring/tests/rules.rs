@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use farcall_core::limits::MAX_FRAME;
+use farcall_core::limits::{MAX_FRAME, MAX_HEAD};
 
 use super::super::layout::{self, CHECK, HEAD, LENGTH, LINE, RESERVED};
 use super::super::memory::Memory;
@@ -171,6 +171,20 @@ fn r6_a_head_is_read_once() {
 }
 
 #[test]
+fn r6_the_second_step_of_a_long_frame_reads_no_head_again() {
+    let mut stage = Stage::new();
+    stage.push(&[7; 1_000]).unwrap();
+    assert_eq!(stage.there.consumer.pop_first(&mut stage.frame, 0), Ok(Popped::Begun(1_000 - MAX_HEAD)));
+    stage.by_there.take();
+    stage.poke(ring() + LENGTH, 2_000);
+    stage.there.consumer.pop_rest(&mut stage.frame);
+    assert_eq!(stage.frame, [7; 1_000]);
+    let log = stage.by_there.take();
+    assert_eq!(log[0], Access::Out(ring() + HEAD + MAX_HEAD, 1_000 - MAX_HEAD));
+    assert!(matches!(log[1..], [Access::Store(Store::Taken, _), Access::Store(Store::Head, _)]), "{log:?}");
+}
+
+#[test]
 fn r6_a_length_that_no_frame_has_poisons() {
     for length in [MAX_FRAME as u32 + 1, RING as u32, 1 << 31, u32::MAX - 1] {
         let mut stage = Stage::new();
@@ -318,6 +332,21 @@ fn r15_a_frame_counts_as_taken_before_its_taker_has_it() {
     let [.., out, taken, head] = &log[..] else { panic!("{log:?}") };
     assert!(matches!(out, Access::Out(..)) && matches!(taken, Access::Store(Store::Taken, _)));
     assert!(matches!(head, Access::Store(Store::Head, _)));
+}
+
+#[test]
+fn r15_a_frame_that_is_begun_is_not_taken_and_can_be_begun_again() {
+    let mut stage = Stage::new();
+    stage.push(&[7; 1_000]).unwrap();
+    for _ in 0..2 {
+        assert_eq!(stage.there.consumer.pop_first(&mut stage.frame, 0), Ok(Popped::Begun(1_000 - MAX_HEAD)));
+        assert_eq!(stage.here.producer.taken(), Ok(0));
+    }
+    assert_eq!(stage.pop(), Ok(Popped::Frame));
+    assert_eq!(stage.frame, [7; 1_000]);
+    // What was begun before is not taken twice.
+    stage.there.consumer.pop_rest(&mut stage.frame);
+    assert_eq!((stage.frame.len(), stage.here.producer.taken()), (1_000, Ok(1)));
 }
 
 #[test]

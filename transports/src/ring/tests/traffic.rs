@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use farcall_core::limits::MAX_FRAME;
+use farcall_core::limits::{MAX_FRAME, MAX_HEAD};
 use farcall_core::testkit::Chance;
 
 use super::super::layout::{HEAD, LINE};
@@ -54,6 +54,38 @@ fn a_frame_goes_round_the_end() {
             assert_eq!(here.producer.push(head, body), Ok(Pushed::Taken));
             assert_eq!(there.consumer.pop(&mut frame), Ok(Popped::Frame));
             assert_eq!(frame, sent);
+        }
+    }
+}
+
+/// Over every offset at which the first step or the second goes round the end.
+#[test]
+fn a_long_frame_comes_in_two_steps_as_it_went_in() {
+    let layout = Layout::tiny(16, 600);
+    for before in 0..16 {
+        for size in [MAX_HEAD, MAX_HEAD + 1, 500, 600] {
+            let (mut here, mut there) = pair(layout);
+            let mut frame = Vec::new();
+            for _ in 0..before {
+                here.producer.push(&[], &[]).unwrap();
+                there.consumer.pop(&mut frame).unwrap();
+            }
+            let sent = bytes(size, before);
+            here.producer.push(&sent[..20], &sent[20..]).unwrap();
+            let begun = there.consumer.pop_first(&mut frame, 0).unwrap();
+            if size == MAX_HEAD {
+                assert_eq!((begun, &frame), (Popped::Frame, &sent));
+                continue;
+            }
+            assert_eq!(begun, Popped::Begun(size - MAX_HEAD));
+            assert_eq!(frame, sent[..MAX_HEAD]);
+            let mut gathered = b"and ".to_vec();
+            gathered.append(&mut frame);
+            there.consumer.pop_rest(&mut gathered);
+            assert!(gathered[4..] == sent, "{size} bytes after {before} lines");
+            there.consumer.pop_rest(&mut gathered);
+            assert_eq!(gathered.len(), size + 4, "nothing is left");
+            assert_eq!(there.consumer.pop(&mut frame), Ok(Popped::Nothing));
         }
     }
 }
@@ -134,7 +166,17 @@ fn random_traffic_arrives_in_order() {
                     Pushed::Full => assert!(!sent.is_empty(), "an empty ring has room for any frame"),
                 }
             } else {
-                match there.consumer.pop(&mut frame).unwrap() {
+                let popped = match there.consumer.pop_first(&mut frame, MAX_HEAD << chance.below(2)).unwrap()
+                {
+                    Popped::Begun(_) => {
+                        assert!(there.consumer.is_ready());
+                        assert_eq!(here.producer.taken(), Ok(taken));
+                        there.consumer.pop_rest(&mut frame);
+                        Popped::Frame
+                    }
+                    whole => whole,
+                };
+                match popped {
                     Popped::Frame => {
                         assert_eq!(Some(&frame), sent.pop_front().as_ref());
                         taken += 1;

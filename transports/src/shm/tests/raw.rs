@@ -105,6 +105,27 @@ fn whoever_disarms_is_not_rung_for_until_somebody_arms() {
 }
 
 #[test]
+fn whoever_looks_for_room_himself_is_not_rung_for_it_until_somebody_arms() {
+    let (mut link, peer) = link_and_raw("");
+    let Parts { memory, layout, side, keys, .. } = peer;
+    let mut ends = Ends::new(memory, layout, side, keys);
+    let mut frame = Vec::new();
+    link.disarm();
+    fill(&mut *link).unwrap();
+    assert_eq!(link.is_quiet(), Some(true), "there is no room");
+    while ends.consumer.pop(&mut frame).unwrap() == Popped::Frame {
+        assert!(!ends.must_ring(false));
+    }
+    assert!(link.is_quiet() == Some(false) && !link.arm_for_room(), "there is room");
+    fill(&mut *link).unwrap();
+    // What has come is no news to somebody who waits for room.
+    ends.producer.push(b"frame", &[]).unwrap();
+    assert!(!link.arm() && link.arm_for_room());
+    while ends.consumer.pop(&mut frame).unwrap() == Popped::Frame {}
+    assert!(ends.must_ring(false));
+}
+
+#[test]
 fn both_raw_ends_understand_each_other() {
     let (mut link, peer) = link_and_raw("");
     let Parts { memory, layout, side, keys, .. } = peer;

@@ -48,12 +48,13 @@ impl Loop {
     /// Looks at the lively connections again and again, until it is time to look at everything else or to sleep.
     pub(super) fn look_again(&mut self) {
         let Some(first) = self.lively.places.first().and_then(|at| self.connections.get(*at)) else { return };
-        let host = Arc::clone(first.attendance.driver().host());
+        let driver = Arc::clone(first.attendance.driver());
+        let host = Arc::clone(driver.host());
         let Some(mut patience) = self.lively.patience.take() else { return };
         let (mut rounds, mut looks) = (0, 0_u32);
         while rounds < ROUNDS && !self.shared.has_news() && !self.lively.is_empty() {
             if self.glance() {
-                patience.renew();
+                driver.renew(&mut patience);
                 rounds += 1;
                 continue;
             }

@@ -155,6 +155,7 @@ fn take_all(end: &mut End, own: &Bell, others: &Bell) -> Vec<Vec<u8>> {
         let mut frame = Vec::new();
         match end.consumer.pop(&mut frame).unwrap() {
             Popped::Frame => all.push(frame),
+            Popped::Begun(_) => unreachable!("frames are taken whole"),
             Popped::Closed => return all,
             Popped::Nothing => {
                 if end.must_ring(false) {
