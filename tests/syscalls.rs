@@ -6,12 +6,14 @@ mod peers;
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use farcall::Fate;
 use peers::process::{self, Peer, cast, exec_url};
+use peers::remains::{Mark, others_in};
 use peers::service::{Gauge, ProbeClient, ProbeServer, Subject};
 use peers::watch;
 use peers::witness::Machine;
@@ -142,34 +144,71 @@ fn converse(url: &str) {
     assert!(began.elapsed() < LATE, "the caller was kept for {:?}", began.elapsed());
 }
 
-/// The dead left nothing but the socket and its lock, and a server at the same place is there at once.
-fn next_session(directory: &Path, url: &str) {
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
-        assert!(["s", "s.lock"].contains(&name.as_str()), "{name} was left");
-    }
+/// A server at the same place is there at once, and nothing is left of the dead but the lock.
+fn next_session(place: &Place) {
+    let before = place.lock().and_then(|lock| Mark::in_lock(&lock));
     let (machine, began) = (Machine::since_now(), Instant::now());
-    let server = farcall::serve(url, ProbeServer::new(Subject::default())).wait().unwrap();
+    let server = farcall::serve(place.server(), ProbeServer::new(Subject::default())).wait().unwrap();
     let served = began.elapsed();
-    let probe: ProbeClient = farcall::connect(server.url()).wait().unwrap();
+    let probe: ProbeClient = farcall::connect(&place.url).wait().unwrap();
     let connected = began.elapsed();
     assert_eq!(probe.add(20, 22).wait().unwrap(), 42);
-    let (time, held_back) = (began.elapsed(), machine.held_back());
+    let (time, held_back, url) = (began.elapsed(), machine.held_back(), &place.url);
     assert!(
         time <= NEXT + held_back,
         "{url}: {time:?}, of which the machine took {held_back:?}; served after {served:?}, connected after {connected:?}"
     );
     drop(probe);
+    let left: Vec<_> = before.iter().flat_map(Mark::names).collect();
+    assert_eq!(left, [""; 0], "{url}: names in the tables of the kernel");
     server.shutdown(Duration::ZERO).wait().unwrap();
+    assert_eq!(others_in(place.directory.path(), &["s.lock"]), [""; 0], "{url}: names in its directory");
 }
 
-fn place(wire: &str) -> (TempDir, String) {
-    // In memory, where it may be: a busy disk keeps whoever makes or removes a file waiting for longer than `NEXT`, and the
-    // kernel does not say for how long.
-    let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    let url = url(wire, &directory.path().join("s"));
-    (directory, url)
+/// Where a server is to be found.
+struct Place {
+    wire: &'static str,
+    directory: TempDir,
+    url: String,
 }
+
+impl Place {
+    fn of(wire: &'static str) -> Place {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        // In memory, where it may be: a busy disk keeps whoever makes or removes a file waiting for longer than `NEXT`, and
+        // the kernel does not say for how long.
+        let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("farcall-syscalls-{}-{number}", std::process::id());
+        let path = directory.path().join("s");
+        let url = if wire == MAILBOX { format!("mailbox:/{name}") } else { url(wire, &path) };
+        Place { wire, directory, url }
+    }
+
+    /// For those who call: in a mailbox only its deadline ends a call that nobody takes.
+    fn caller(&self) -> String {
+        format!("{}{}", self.url, if self.wire == MAILBOX { "?deadline=150ms" } else { "" })
+    }
+
+    /// For a server: it takes other calls beside one that hangs.
+    fn server(&self) -> String {
+        format!("{}{}", self.url, if self.wire == MAILBOX { "?take=8" } else { "" })
+    }
+
+    fn lock(&self) -> Option<PathBuf> {
+        (self.wire != MAILBOX).then(|| self.directory.path().join("s.lock"))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.wire == MAILBOX {
+            let _ = farcall::remove_mailbox(&self.url);
+        }
+    }
+}
+
+const MAILBOX: &str = "mailbox";
 
 fn url(wire: &str, path: &Path) -> String {
     let (scheme, options) = match wire {
@@ -181,13 +220,15 @@ fn url(wire: &str, path: &Path) -> String {
     format!("{scheme}:{}{options}", path.display())
 }
 
-/// The wires with a meeting point in the file system, as far as this build has them.
+/// The wires with a meeting point in the file system or a name, as far as this build has them.
 fn wires() -> impl Iterator<Item = &'static str> {
     let known = |wire: &&str| {
         let nobody: Result<ProbeClient, _> = farcall::connect(url(wire, Path::new("/nobody/here"))).wait();
         nobody.err().is_some_and(|error| !error.to_string().contains("there is no wire"))
     };
-    ["unix", "shm", "posix", "sysv", "mmap", "mq", "fifo"].into_iter().filter(known)
+    let has_mailboxes = farcall::remove_mailbox("mailbox:/nobody").is_ok();
+    let wires = ["unix", "shm", "posix", "sysv", "mmap", "mq", "fifo"].into_iter().filter(known);
+    wires.chain(std::iter::once(MAILBOX).filter(move |_| has_mailboxes))
 }
 
 #[test]
@@ -195,14 +236,14 @@ fn a_server_killed_at_any_system_call_of_its_beginning_leaves_its_place_free() {
     let _dog = watch(300);
     for wire in wires() {
         each_call(&format!("{wire}: beginning"), |tracing| {
-            let (directory, url) = place(wire);
-            let mut peer = cast("serve", &url).paused().start();
+            let place = Place::of(wire);
+            let mut peer = cast("serve", &place.server()).paused().start();
             let strace = tracing.process(peer.pid())?;
-            if let Some(url) = peer.go() {
-                converse(&url);
+            if peer.go().is_some() {
+                converse(&place.caller());
             }
             let killed = was_killed(&mut peer, strace);
-            next_session(directory.path(), &url);
+            next_session(&place);
             Some(killed)
         });
     }
@@ -213,39 +254,41 @@ fn a_server_killed_at_any_system_call_of_a_session_keeps_nobody_waiting() {
     let _dog = watch(300);
     for wire in wires() {
         each_call(&format!("{wire}: serving"), |tracing| {
-            let (directory, url) = place(wire);
-            let mut peer = cast("serve", &url).start();
+            let place = Place::of(wire);
+            let mut peer = cast("serve", &place.server()).start();
             let strace = tracing.process(peer.pid())?;
-            converse(&url);
+            converse(&place.caller());
             let killed = was_killed(&mut peer, strace);
-            next_session(directory.path(), &url);
+            next_session(&place);
             Some(killed)
         });
     }
 }
 
 #[test]
-fn a_client_killed_at_any_system_call_leaves_no_handler_behind() {
+fn a_client_killed_at_any_system_call_leaves_nothing_behind() {
     let _dog = watch(300);
     for wire in wires() {
-        let (_directory, url) = place(wire);
+        let place = Place::of(wire);
         let subject = Subject::default();
         let gauge = Gauge::clone(&subject.hanging);
-        let server = farcall::serve(url, ProbeServer::new(subject)).wait().unwrap();
+        let server = farcall::serve(place.server(), ProbeServer::new(subject)).wait().unwrap();
         each_call(&format!("{wire}: calling"), |tracing| {
-            let mut peer = cast("visit", server.url()).paused().start();
+            let mut peer = cast("visit", &place.caller()).paused().start();
             let strace = tracing.process(peer.pid())?;
             let _ = peer.go();
             let killed = was_killed(&mut peer, strace);
             gone_from(&gauge);
             let (machine, began) = (Machine::since_now(), Instant::now());
-            let probe: ProbeClient = farcall::connect(server.url()).wait().unwrap();
+            let probe: ProbeClient = farcall::connect(&place.url).wait().unwrap();
             assert_eq!(probe.add(20, 22).wait().unwrap(), 42);
             let (time, held_back) = (began.elapsed(), machine.held_back());
             let url = server.url();
             assert!(time <= NEXT + held_back, "{url}: {time:?}, of which the machine took {held_back:?}");
             Some(killed)
         });
+        server.shutdown(Duration::ZERO).wait().unwrap();
+        next_session(&place);
     }
 }
 

@@ -60,6 +60,10 @@ pub const PING_AFTER: Duration = Duration::from_secs(20);
 /// Time within which a ping must be answered.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How often a pool asks those behind its connections for a sign of life. One that has not given it by the next time takes
+/// calls only if all others do not answer either.
+pub const POOL_PING: Duration = Duration::from_secs(2);
+
 /// Bytes of answers queued towards one peer, above which none of its calls is dispatched. Its calls are read on, so that
 /// two sides that call each other do not wait for each other, until as many bytes of them wait.
 pub const SEND_BUDGET: usize = 4 * 1024 * 1024;
@@ -94,6 +98,10 @@ pub const TURN_BYTES: usize = 256 * 1024;
 /// Frames without progress (pings, stray cancels, empty fragments) that a peer may send for each useful one, besides a
 /// window of cancels that cross their verdicts.
 pub const IDLE_FRAMES: u32 = 1_024;
+
+/// Time after which a peer may send as many once more, so that one that asks now and then whether this side lives may do so
+/// for ever.
+pub const IDLE_REFILL: Duration = Duration::from_secs(60);
 
 /// Services that one side may open on one connection.
 pub const MAX_OBJECTS: usize = 1_024;

@@ -18,6 +18,7 @@ mod chores;
 mod incoming;
 mod locked;
 mod openings;
+mod pulse;
 mod requests;
 mod running;
 mod waiters;

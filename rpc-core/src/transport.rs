@@ -109,6 +109,12 @@ pub trait Link: Send {
         None
     }
 
+    /// Whether the peer's process has ended, as opposed to having let go of the link: asked once its [`life`](Link::life) is
+    /// over.
+    fn has_exited(&self) -> bool {
+        true
+    }
+
     /// How the peer's process has ended, if this side started it: asked once its [`life`](Link::life) is over.
     fn exit(&mut self) -> Option<String> {
         None

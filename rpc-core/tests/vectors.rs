@@ -145,11 +145,11 @@ fn the_rendezvous_is_as_the_page_says() {
     let queues = Request { wish: Wish::Queues, max_depth: 8, max_ring: 1024, ..request };
     agrees("request-queues", &queues.encode());
     let grant = |answer, trust, reason: &str| Grant { answer, trust, nonce, reason: reason.into() }.encode();
-    let (keys, session) = ([0x1122_3344_5566_7788, 1], u64::MAX);
-    let memory = |kind, segment| Granted::Memory { kind, segment, ring: 128 << 10, keys, session };
+    let keys = [0x1122_3344_5566_7788, 1];
+    let memory = |kind, segment| Granted::Memory { kind, segment, ring: 128 << 10, keys };
     agrees("grant-memory", &grant(memory(MemoryKind::Memfd, 0), Trust::SameUser, ""));
     agrees("grant-segment", &grant(memory(MemoryKind::SystemV, 32_768), Trust::SameUser, ""));
-    let queues = Granted::Queues { message: 1024, depth: 8, keys, session };
+    let queues = Granted::Queues { message: 1024, depth: 8, keys };
     agrees("grant-queues", &grant(queues, Trust::Hostile, ""));
     agrees("grant-stream", &grant(Granted::Stream, Trust::Hostile, "no"));
     let refused = Granted::Refused(Code::ResourceExhausted);

@@ -1,5 +1,6 @@
 //! `.wait()`, where it may stand and where it may not.
 
+use std::future::{Future, IntoFuture};
 use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
@@ -120,5 +121,23 @@ fn who_only_detaches_is_served_beyond_the_window() {
     let mut last = pin!(office.stuck.opened(7));
     while last.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
         client.add(1, 2).detach().unwrap();
+    }
+}
+
+#[test]
+fn outside_a_runtime_a_task_that_connects_is_not_kept_by_who_does_not_answer() {
+    let _watchdog = watch("outside_a_runtime_a_task_that_connects_is_not_kept_by_who_does_not_answer");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("silent");
+    let _silent = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    for scheme in ["shm", "mmap", "mq", "local", "unix"] {
+        let mut connecting =
+            pin!(farcall::connect::<DeskClient>(format!("{scheme}:{}", path.display())).into_future());
+        let began = Instant::now();
+        for _ in 0..3 {
+            assert!(connecting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        // One look at a silent peer of these wires takes 5 s.
+        assert!(began.elapsed() < Duration::from_secs(2), "{scheme}: {:?}", began.elapsed());
     }
 }

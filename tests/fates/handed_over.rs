@@ -1,86 +1,26 @@
 //! The server stands still and dies with calls before its door: what had not been handed over whole was `NotSent`, and
 //! nothing else was. Read from the server's own end of the wire, which is kept open past its death.
 
-use std::collections::{HashMap, HashSet};
-use std::fs::{File, OpenOptions};
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::net::UnixStream;
+use std::collections::HashSet;
 use std::path::Path;
+use std::time::Duration;
 
 use farcall::{Error, Fate};
-use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::runtime::Runtime;
 
 use crate::dice::Dice;
+use crate::door::{Door, other_end};
 use crate::life::Style;
 use crate::peers::process;
-use crate::peers::raw;
-use crate::peers::service::{ProbeClient, sockets_of};
-use crate::stage::Stage;
+use crate::peers::service::ProbeClient;
+use crate::stage::{Stage, is_kept};
+
+/// How long calls wait in a mailbox where nobody takes them.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Calls of one round at most; a number below 251 is one byte.
 const MOST: u64 = 120;
-
-/// The end of the wire at which the server reads.
-enum Door {
-    Socket(UnixStream),
-    Pipe(File),
-    /// The ring is the dead server's and ours; its head says what it has read.
-    Ring,
-}
-
-impl Door {
-    /// The one on the wire of this client, whose server is `pid`.
-    fn of(wire: &str, pipe: Option<File>, pid: u32) -> Door {
-        match (wire, pipe) {
-            ("pipe", Some(pipe)) => Door::Pipe(pipe),
-            ("unix", _) => {
-                let sockets = sockets_of(pid).into_iter().map(UnixStream::from);
-                let mut connected = sockets.filter(|socket| socket.peer_addr().is_ok());
-                Door::Socket(connected.next().expect("the server has a connection"))
-            }
-            _ => Door::Ring,
-        }
-    }
-
-    /// What lies before it.
-    fn drain(self) -> Vec<u8> {
-        let mut left = Vec::new();
-        // It ends with an error: would block.
-        let _ = match self {
-            Door::Socket(mut socket) => {
-                socket.set_nonblocking(true).expect("a socket");
-                socket.read_to_end(&mut left)
-            }
-            Door::Pipe(mut pipe) => pipe.read_to_end(&mut left),
-            Door::Ring => Ok(0),
-        };
-        left
-    }
-}
-
-/// The numbers of the calls that lie whole in these bytes.
-fn whole_calls(mut bytes: &[u8]) -> HashSet<u64> {
-    let (mut slots, mut whole) = (HashMap::new(), HashSet::new());
-    while let Some((length, rest)) = bytes.split_first_chunk() {
-        let Some((frame, rest)) = rest.split_at_checked(u32::from_le_bytes(*length) as usize) else { break };
-        bytes = rest;
-        let call = u64::from_le_bytes(frame[8..16].try_into().expect("eight bytes"));
-        let (more, continues, optional) = (frame[1] & 1 != 0, frame[1] & 2 != 0, frame[1] & 4 != 0);
-        assert_eq!(frame[0], raw::CALL, "only calls were made");
-        if !continues {
-            let payload =
-                if optional { 18 + usize::from(u16::from_le_bytes([frame[16], frame[17]])) } else { 16 };
-            slots.insert(call, u64::from(frame[payload]));
-        }
-        if !more {
-            whole.extend(slots.get(&call));
-        }
-    }
-    whole
-}
 
 fn stop(pid: u32) {
     let number = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process number");
@@ -93,13 +33,6 @@ fn stop(pid: u32) {
     while !tasks().all(stands) {
         std::thread::yield_now();
     }
-}
-
-/// A pipe's other end, opened by the number of this one.
-fn other_end(url: &str) -> Option<File> {
-    let write = url.split_once(',')?.1;
-    let flags = i32::try_from(OFlags::NONBLOCK.bits()).expect("a flag");
-    OpenOptions::new().read(true).custom_flags(flags).open(format!("/proc/self/fd/{write}")).ok()
 }
 
 /// Calls before a door that stays shut; what each was told, by number, and the numbers of those that lay there whole.
@@ -125,7 +58,10 @@ fn knock(
     let door = Door::of(wire, pipe, pid);
     let largest = if dice.below(2) == 0 { 64 } else { 100_000 };
     let calls: Vec<_> = (0..1 + dice.below(MOST - 1))
-        .map(|slot| probe.work(slot, 0, vec![1; dice.below(largest) as usize]))
+        .map(|slot| {
+            let call = probe.work(slot, 0, vec![1; dice.below(largest) as usize]);
+            if is_kept(wire) { call.deadline(PATIENCE) } else { call }
+        })
         .collect();
     let errors = match style {
         Style::Wait => {
@@ -147,18 +83,18 @@ fn knock(
     };
     let journal = std::fs::read(directory.join("journal")).expect("a journal");
     assert!(journal.iter().all(|bit| *bit == 0), "{wire}: a server that stands still serves nothing");
-    (errors, whole_calls(&door.drain()))
+    (errors, door.whole_calls())
 }
 
 /// Whether what is left in the wire proves what a dead peer has not seen.
 fn proves(wire: &str) -> bool {
-    ["shm", "mq"].contains(&wire)
+    ["shm", "posix", "sysv", "mmap", "mq"].contains(&wire)
 }
 
 /// Rounds over this wire; how many calls had been handed over and how many not.
 pub(crate) fn knock_often(wire: &str, style: Style, rounds: u64, directory: &Path, dice: &mut Dice) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (mut handed, mut kept, mut unread) = (0, 0, 0);
+    let (mut handed, mut kept, mut unread, mut late) = (0, 0, 0, 0);
     for _ in 0..rounds {
         let (errors, whole) = knock(wire, style, &runtime, directory, dice);
         for (slot, error) in (0..).zip(&errors) {
@@ -169,7 +105,10 @@ pub(crate) fn knock_often(wire: &str, style: Style, rounds: u64, directory: &Pat
                 Fate::Unknown => handed += 1,
                 _ => panic!("{context}"),
             }
-            if !proves(wire) {
+            // Whoever is woken after the deadline knows less than he would have known before it.
+            if is_kept(wire) && error.fate() == Fate::Unknown && !whole.contains(&slot) {
+                late += 1;
+            } else if !proves(wire) {
                 assert_eq!(error.fate() == Fate::NotSent, !whole.contains(&slot), "{context}");
             }
         }
@@ -179,5 +118,6 @@ pub(crate) fn knock_often(wire: &str, style: Style, rounds: u64, directory: &Pat
         assert!(unread > 0 && handed * 99 <= unread, "{handed} of {} unread calls in doubt", unread + handed);
     } else {
         assert!(handed > 0 && kept > 0, "{wire}: {handed} calls handed over, {kept} not");
+        assert!(late * 10 <= kept, "{wire}: {late} calls in doubt that were not handed over, besides {kept}");
     }
 }

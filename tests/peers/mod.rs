@@ -8,6 +8,7 @@ use farcall::testkit::Watchdog;
 
 pub mod process;
 pub mod raw;
+pub mod remains;
 pub mod service;
 pub mod witness;
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use farcall::testkit::Watchdog;
+use rustix::process::{Pid, Signal, kill_process};
 
 #[farcall::service]
 pub(crate) trait Crew {
@@ -104,6 +105,22 @@ pub(crate) fn full(client: &CrewClient, count: usize) -> Vec<u32> {
         if pids.len() == count {
             return pids;
         }
+    }
+}
+
+/// A process that stands still until this is dropped.
+pub(crate) struct Stopped(Pid);
+
+/// Has it stand still.
+pub(crate) fn stop(pid: u32) -> Stopped {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).unwrap();
+    kill_process(pid, Signal::STOP).unwrap();
+    Stopped(pid)
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = kill_process(self.0, Signal::CONT);
     }
 }
 

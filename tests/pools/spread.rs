@@ -28,6 +28,31 @@ fn a_pool_spans_wires_and_outlives_its_servers() {
 }
 
 #[test]
+fn connections_that_spin_keep_nobody_from_the_processor() {
+    let _watchdog = watch("connections_that_spin_keep_nobody_from_the_processor");
+    let scratch = tempfile::tempdir().unwrap();
+    let url = |wire: &str| format!("{wire}:{}/{wire}?wait=spin", scratch.path().display());
+    for wire in ["unix", "shm"] {
+        let server = serve(&url(wire));
+        let client: CrewClient = farcall::connect(format!("{}&n=6", url(wire))).wait().unwrap();
+        for n in 0..300 {
+            assert_eq!(client.sum(0, n).wait(), Ok((0..n).sum()));
+        }
+        drop(server);
+    }
+    // Both sides on one thread: whoever looks again lets the other have its turn.
+    let both = async {
+        let url = url("unix");
+        let _server = farcall::serve(&url, CrewServer::new(Worker)).await.unwrap();
+        let client: CrewClient = farcall::connect(format!("{url}&n=3")).await.unwrap();
+        for n in 0..300 {
+            assert_eq!(client.sum(0, n).await, Ok((0..n).sum()));
+        }
+    };
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(both);
+}
+
+#[test]
 fn one_that_answers_is_enough() {
     let _watchdog = watch("one_that_answers_is_enough");
     let _server = serve("mem:pool-enough");

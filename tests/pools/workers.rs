@@ -11,6 +11,7 @@ use crate::crew::{CrewClient, connect, full, pids, shell, watch, workers};
 fn every_worker_is_a_process_and_takes_its_share() {
     let _watchdog = watch("every_worker_is_a_process_and_takes_its_share");
     let client = connect("n=4");
+    full(&client, 4);
     assert_eq!(pids(&client, 4).len(), 4, "of idle workers each takes one call");
 }
 
@@ -18,7 +19,7 @@ fn every_worker_is_a_process_and_takes_its_share() {
 fn a_worker_that_dies_is_replaced_and_its_call_says_how_it_ended() {
     let _watchdog = watch("a_worker_that_dies_is_replaced_and_its_call_says_how_it_ended");
     let client = connect("n=2");
-    let before = pids(&client, 2);
+    let before = full(&client, 2);
     let error = client.leave(9).wait().unwrap_err();
     assert!(matches!(error.code(), Code::PeerGone(_)), "{error:?}");
     assert_eq!(error.fate(), Fate::Unknown);

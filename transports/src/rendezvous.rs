@@ -9,7 +9,7 @@ mod names;
 mod reception;
 mod visit;
 
-pub(crate) use answer::{say, watch_life};
+pub(crate) use answer::{has_ended, say, watch_life};
 pub(crate) use callers::{Caller, Callers};
 pub(crate) use names::Doors;
 pub(crate) use reception::{Answers, Reception, Site};

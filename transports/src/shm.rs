@@ -191,7 +191,6 @@ fn parts(granted: Granted, transport: &'static str) -> Result<Parts, Error> {
 struct Offer {
     layout: Layout,
     keys: Keys,
-    session: u64,
     memory: crate::ring::Mapped,
     /// The segment's number; 0 of other memory.
     segment: u32,
@@ -206,9 +205,9 @@ impl Offer {
     /// # Errors
     /// They cannot be had.
     fn make(source: &Source, layout: Layout, trust: Trust, socket: &Arc<OwnedFd>) -> Result<Self, Error> {
-        let mut numbers = [[0; 8]; 3];
+        let mut numbers = [[0; 8]; 2];
         crate::mark::random(numbers.as_flattened_mut())?;
-        let [from_listener, from_connector, session] = numbers.map(u64::from_le_bytes);
+        let [from_listener, from_connector] = numbers.map(u64::from_le_bytes);
         let source::Made { fd, segment, memory } = source.make(layout)?;
         let exhausted = |error: std::io::Error| {
             Error::new(Code::ResourceExhausted, Fate::NotSent, format!("a bell cannot be had: {error}"))
@@ -222,7 +221,7 @@ impl Offer {
             }
         };
         let keys = Keys { from_listener, from_connector };
-        Ok(Offer { layout, keys, session, memory, segment, bell, descriptors })
+        Ok(Offer { layout, keys, memory, segment, bell, descriptors })
     }
 }
 

@@ -13,6 +13,7 @@ use farcall_core::{Error, Time};
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity};
 
+mod aside;
 #[cfg(feature = "tokio")]
 mod clock;
 mod errands;
@@ -26,6 +27,7 @@ mod thread;
 mod tokio;
 mod workers;
 
+pub(crate) use aside::unblock;
 #[cfg(feature = "tokio")]
 pub(crate) use clock::Pause;
 pub(crate) use errands::{Arrivals, Errand, Lifetime};
@@ -35,7 +37,7 @@ pub(crate) use poll::Alarm;
 pub(crate) use runtime::Runtime;
 pub(crate) use thread::Reactor;
 #[cfg(feature = "tokio")]
-pub(crate) use tokio::{ListenerWatch, unblock};
+pub(crate) use tokio::ListenerWatch;
 pub(crate) use workers::Workers;
 
 pub(crate) use crate::sys::clock::now;

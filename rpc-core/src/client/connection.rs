@@ -195,7 +195,8 @@ impl Connection {
     }
 
     /// Sends what was started, waits for the verdicts of detached calls, says goodbye and waits until it has left;
-    /// `.wait()` at most for `limits::HANDSHAKE`. Other calls without a verdict end as `PeerGone`.
+    /// `.wait()` at most for `limits::HANDSHAKE`. Other calls without a verdict end as `PeerGone`. Of a pool, all connections
+    /// are closed so.
     ///
     /// ```
     /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-connection-close")?;
@@ -206,10 +207,7 @@ impl Connection {
     /// # Ok::<(), farcall::Error>(())
     /// ```
     pub fn close(&self) -> Closing {
-        if let Some(pool) = &self.pool {
-            pool.close();
-        }
-        Closing::new(Arc::clone(&self.handle.driver))
+        Closing::new(Arc::clone(&self.handle.driver), self.pool.clone())
     }
 
     pub(super) fn handle(&self) -> &Arc<Handle> {

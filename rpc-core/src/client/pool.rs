@@ -1,13 +1,16 @@
 //! Several connections behind one client: which of them takes a call, and what may be sent again.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::buffers;
 use crate::client::call::State;
 use crate::client::{Call, ClientCore, Connection, Policy};
-use crate::error::{Code, Error, Fate};
+use crate::driver::Driver;
+use crate::error::{Code, Error, Fate, Gone};
+use crate::limits::PING_TIMEOUT;
+use crate::proto::Pulse;
 use crate::service::ServiceDescriptor;
 use crate::session::Settled;
 use crate::shape::Shapes;
@@ -39,8 +42,8 @@ pub trait Pool: Send + Sync {
     /// A call has found its connection ended: another may be wanted in its place.
     fn notice(&self);
 
-    /// Takes no calls any more.
-    fn close(&self);
+    /// Takes no calls any more, and gives away those that took them.
+    fn close(&self) -> Vec<Arc<Member>>;
 }
 
 /// One connection of a pool.
@@ -52,6 +55,8 @@ pub struct Member {
     objects: Mutex<Vec<(&'static ServiceDescriptor, u32)>>,
     /// Why it gets no more calls, although its connection may not have ended yet.
     retired: OnceLock<Error>,
+    /// It owes a sign of life.
+    silent: AtomicBool,
 }
 
 impl fmt::Debug for Member {
@@ -63,7 +68,13 @@ impl fmt::Debug for Member {
 impl Member {
     /// A member that has no calls.
     pub fn new(connection: Connection) -> Self {
-        Member { connection, calls: AtomicUsize::new(0), objects: Mutex::default(), retired: OnceLock::new() }
+        Member {
+            connection,
+            calls: AtomicUsize::new(0),
+            objects: Mutex::default(),
+            retired: OnceLock::new(),
+            silent: AtomicBool::new(false),
+        }
     }
 
     /// Calls of the pool that are in flight here.
@@ -79,6 +90,37 @@ impl Member {
     /// Why it takes no more calls: its connection has ended, or has failed one in a way that says it will.
     pub fn ended(&self) -> Option<Error> {
         self.connection.handle().driver.session().ended().or_else(|| self.retired.get().cloned())
+    }
+
+    /// Whether it is to take calls only if no other can: its peer did not answer when it was last asked.
+    pub fn is_silent(&self) -> bool {
+        self.silent.load(Ordering::Relaxed)
+    }
+
+    /// Reads what its peer has sent, if nobody else does, and asks it for a sign of life. A peer that has given none since
+    /// the last time is silent; if nothing else is asked of it, its connection ends after [`PING_TIMEOUT`].
+    pub fn feel_pulse(&self) {
+        let driver = &self.connection.handle().driver;
+        // A wire that plays the peer's part itself knows nothing of who takes the calls.
+        if driver.capabilities().survives_peer {
+            return;
+        }
+        driver.touch();
+        let now = driver.host().now();
+        let pulse = driver.session().take_pulse(now);
+        driver.flush_at(now);
+        self.silent.store(matches!(pulse, Pulse::Silent(_)), Ordering::Relaxed);
+        if let Pulse::Silent(since) = pulse
+            && since + PING_TIMEOUT <= now
+            && self.calls() == 0
+        {
+            let text = format!("{}: no answer to a ping within {PING_TIMEOUT:?}", driver.url());
+            driver.end(&Error::new(Code::PeerGone(Gone::PingTimeout), Fate::Unknown, text));
+        }
+    }
+
+    pub(super) fn driver(&self) -> &Arc<Driver> {
+        &self.connection.handle().driver
     }
 
     /// What becomes readable when the peer's process ends, where the wire has such a thing.

@@ -12,6 +12,7 @@ use crate::driver::{Driver, Patience, Receive, Wants};
 use crate::error::{Error, Gone};
 use crate::session::Expected;
 use crate::time::Time;
+use crate::transport::Link;
 
 /// Those who attend, and how to wake them.
 #[derive(Debug, Default)]
@@ -104,14 +105,15 @@ impl Driver {
         self.attendants.has(place)
     }
 
-    /// The peer's process has ended: what it had sent still counts, then the session ends. If it had said goodbye before, the
+    /// The peer's life is over: what it had sent still counts, then the session ends. If it had said goodbye before, the
     /// session ends once an attendant has dispatched what it left behind.
     pub fn peer_exited(self: &Arc<Self>) {
         self.turn(Receive::ToTheEnd, false);
         if !self.look(|turn| turn.is_parting()) {
             // The other end of its pipe may still be open elsewhere, in a child that somebody is starting: no end of file.
-            let how = self.look(|turn| turn.link.as_mut().and_then(|link| link.exit()));
-            let error = gone(Gone::Exited);
+            let ended = |link: &mut Box<dyn Link>| (link.has_exited(), link.exit());
+            let (has_exited, how) = self.look(|turn| turn.link.as_mut().map(ended)).unwrap_or((true, None));
+            let error = gone(if has_exited { Gone::Exited } else { Gone::Hup });
             self.end(&how.map_or_else(
                 || error.clone(),
                 |how| Error::new(error.code(), error.fate(), format!("{}: {how}", self.url)),

@@ -35,6 +35,9 @@ pub(super) enum Glance {
 /// Looks in a row, before others have a chance to take the turn.
 const IN_A_ROW: u32 = 16;
 
+/// So many rows of looks one poll takes, also if it never sleeps.
+const ROWS: u32 = 64;
+
 /// What came of looking out for a verdict.
 struct Found {
     glance: Glance,
@@ -127,7 +130,7 @@ impl Driver {
             }
         };
         let (mut settled, mut soon) = (None, false);
-        let mut moves = self.moves();
+        let (mut moves, mut rows) = (self.moves(), 0);
         while settled.is_none() {
             let found = self.look_out(token, &mut patience);
             let has_moved = std::mem::replace(&mut moves, self.moves()) != moves;
@@ -137,7 +140,12 @@ impl Driver {
             settled = found.settled.or_else(|| self.session.try_take(token));
             match found.moment {
                 _ if settled.is_some() || found.glance == Glance::More => {}
-                Moment::Passed => {}
+                // The peer may be a task that waits for this one.
+                Moment::Passed if rows == ROWS => {
+                    soon = true;
+                    break;
+                }
+                Moment::Passed => rows += 1,
                 Moment::Over if has_moved => {}
                 Moment::GiveWay if std::mem::take(&mut may_give_way) => {
                     patience.rest(host);

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::error::{Code, Error, Fate, Gone};
-use crate::limits::{FRAME_PROGRESS, HANDSHAKE, IDLE_FRAMES, PING_AFTER, PING_TIMEOUT, WRITE_STALL};
+use crate::limits::{
+    FRAME_PROGRESS, HANDSHAKE, IDLE_FRAMES, IDLE_REFILL, PING_AFTER, PING_TIMEOUT, WRITE_STALL,
+};
 use crate::proto::Violation;
 use crate::time::Time;
 
@@ -28,12 +30,16 @@ pub(super) struct Liveness {
     hello_by: Option<Time>,
     heard: Time,
     pinged: Option<Time>,
+    /// When it was asked for a sign of life that it still owes.
+    asked: Option<Time>,
     blocked_since: Option<Time>,
     partial_since: Option<Time>,
     /// When the last fragment of a message came whose rest is missing.
     gathering_since: Option<Time>,
     idle_frames: u32,
     idle_budget: u32,
+    /// When the budget was last filled by time.
+    refilled: Time,
 }
 
 impl Liveness {
@@ -43,11 +49,13 @@ impl Liveness {
             hello_by: Some(now + HANDSHAKE),
             heard: now,
             pinged: None,
+            asked: None,
             blocked_since: None,
             partial_since: None,
             gathering_since: None,
             idle_frames: 0,
             idle_budget: IDLE_FRAMES.saturating_add(window),
+            refilled: now,
         }
     }
 
@@ -62,6 +70,22 @@ impl Liveness {
         self.partial_since = None;
     }
 
+    /// A sign of life is asked for, unless one is owed since then.
+    pub(super) fn asks(&mut self, now: Time) -> Option<Time> {
+        let owed = self.asked;
+        self.asked = owed.or(Some(now));
+        owed
+    }
+
+    /// Whether this is the sign of life that was asked for.
+    pub(super) fn is_answered(&mut self, token: u64) -> bool {
+        let is_it = self.asked.is_some_and(|asked| asked.as_nanos() == token);
+        if is_it {
+            self.asked = None;
+        }
+        is_it
+    }
+
     /// From now on an answer is expected; silence before does not count.
     pub(super) fn expects(&mut self, now: Time) {
         self.heard = now;
@@ -74,6 +98,9 @@ impl Liveness {
 
     /// A frame that brought nothing.
     pub(super) fn idle(&mut self) -> Result<(), Violation> {
+        if self.heard.since(self.refilled) >= IDLE_REFILL {
+            (self.idle_frames, self.refilled) = (0, self.heard);
+        }
         self.idle_frames = self.idle_frames.saturating_add(1);
         if self.idle_frames > self.idle_budget {
             return Err(Violation(format!("more than {} frames without progress", self.idle_budget)));

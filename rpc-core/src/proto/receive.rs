@@ -89,7 +89,7 @@ impl Machine {
             Kind::Opened => self.handle_opened(head.object, payload),
             Kind::Abort => self.handle_abort(head.call),
             Kind::Ping => self.handle_ping(head.call),
-            Kind::Pong => self.liveness.idle().map(|()| None),
+            Kind::Pong => self.handle_pong(head.call).map(|()| None),
             Kind::Drain => Ok(self.handle_drain(head.call)),
             Kind::Close => Ok(self.handle_close(head.call, decode_error(payload)?)),
             Kind::Done => Err("an end of one-way calls, and none were made".into()),

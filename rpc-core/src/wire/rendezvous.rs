@@ -13,7 +13,7 @@ pub const MEETING: [u8; 8] = *b"\xFARMEET\n\x01";
 pub const REQUEST_SIZE: usize = 32;
 
 /// Bytes of a grant without its text.
-pub const GRANT_SIZE: usize = 64;
+pub const GRANT_SIZE: usize = 56;
 
 /// What is believed of the process at the other end, from the least to the most careful.
 ///
@@ -108,8 +108,6 @@ pub enum Answer {
         ring: u32,
         /// The keys of the direction towards the connecting side, and of the other.
         keys: [u64; 2],
-        /// Names the connection, for people.
-        session: u64,
     },
     /// From here on the socket carries a stream.
     Stream,
@@ -121,8 +119,6 @@ pub enum Answer {
         depth: u8,
         /// The keys of the direction towards the connecting side, and of the other.
         keys: [u64; 2],
-        /// Names the connection, for people.
-        session: u64,
     },
     /// Nothing; the reason says why.
     Refused(Code),
@@ -180,10 +176,10 @@ impl Grant {
             Answer::Refused(_) => (0x83, 0, 0),
             Answer::Queues { depth, .. } => (0x84, 0, depth),
         };
-        let (size, keys, session, segment) = match self.answer {
-            Answer::Memory { ring, keys, session, segment, .. } => (ring, keys, session, segment),
-            Answer::Queues { message, keys, session, .. } => (message, keys, session, 0),
-            _ => (0, [0; 2], 0, 0),
+        let (size, keys, segment) = match self.answer {
+            Answer::Memory { ring, keys, segment, .. } => (ring, keys, segment),
+            Answer::Queues { message, keys, .. } => (message, keys, 0),
+            _ => (0, [0; 2], 0),
         };
         let code = if let Answer::Refused(code) = self.answer { code_number(code) } else { 0 };
         let reason = &self.reason[..self.reason.floor_char_boundary(MAX_REASON)];
@@ -192,8 +188,8 @@ impl Grant {
         out.extend_from_slice(&[answer, self.trust as u8, memory, depth]);
         out.extend_from_slice(&size.to_le_bytes());
         out.extend_from_slice(&self.nonce);
-        for number in [keys[0], keys[1], session] {
-            out.extend_from_slice(&number.to_le_bytes());
+        for key in keys {
+            out.extend_from_slice(&key.to_le_bytes());
         }
         out.extend_from_slice(&code.to_le_bytes());
         out.extend_from_slice(&u16::try_from(reason.len()).expect("cut to 448 bytes").to_le_bytes());
@@ -215,7 +211,7 @@ impl Grant {
         let depth = cursor.u8()?;
         let bytes = cursor.u32()?;
         let nonce = nonce(&mut cursor)?;
-        let (keys, session) = ([cursor.u64()?, cursor.u64()?], cursor.u64()?);
+        let keys = [cursor.u64()?, cursor.u64()?];
         let code = code_from_number(cursor.u16()?);
         let size = usize::from(cursor.u16()?);
         let segment = cursor.u32()?;
@@ -227,11 +223,11 @@ impl Grant {
             return Err(Malformed("a reserved field is not zero"));
         }
         let answer = match (answer, kind(memory)) {
-            (0x81, Some(kind)) => Answer::Memory { kind, segment, ring: bytes, keys, session },
+            (0x81, Some(kind)) => Answer::Memory { kind, segment, ring: bytes, keys },
             (0x81, None) => return Err(Malformed("it grants memory of a kind that is not known here")),
             (0x82, _) => Answer::Stream,
             (0x83, _) => Answer::Refused(code),
-            (0x84, _) => Answer::Queues { message: bytes, depth, keys, session },
+            (0x84, _) => Answer::Queues { message: bytes, depth, keys },
             _ => return Err(Malformed("it grants something that is not known here")),
         };
         Ok((Grant { answer, trust, nonce, reason: String::new() }, size))
@@ -293,8 +289,8 @@ mod tests {
 
     fn grants() -> [Grant; 5] {
         let memory = |kind, segment| {
-            let (ring, keys, session) = (1 << 20, [1, u64::MAX], 3);
-            Answer::Memory { kind, segment, ring, keys, session }
+            let (ring, keys) = (1 << 20, [1, u64::MAX]);
+            Answer::Memory { kind, segment, ring, keys }
         };
         let grant = |answer, reason: &str| Grant {
             answer,
@@ -305,7 +301,7 @@ mod tests {
         [
             grant(memory(MemoryKind::File, 0), ""),
             grant(memory(MemoryKind::SystemV, u32::MAX), ""),
-            grant(Answer::Queues { message: 1024, depth: 8, keys: [1, u64::MAX], session: 3 }, ""),
+            grant(Answer::Queues { message: 1024, depth: 8, keys: [1, u64::MAX] }, ""),
             grant(Answer::Stream, "no memfd"),
             grant(Answer::Refused(Code::ResourceExhausted), "no room"),
         ]

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use farcall_core::limits::{
-    CLOCK_TICK, FRAME_PROGRESS, HANDSHAKE, MAX_DEADLINE, PING_AFTER, PING_TIMEOUT, WRITE_STALL,
+    CLOCK_TICK, FRAME_PROGRESS, HANDSHAKE, IDLE_FRAMES, IDLE_REFILL, MAX_DEADLINE, PING_AFTER, PING_TIMEOUT,
+    POOL_PING, WRITE_STALL,
 };
-use farcall_core::proto::{Config, Role, Stage};
-use farcall_core::wire::{Flags, Head, Kind, Options, decode_error};
+use farcall_core::proto::{Config, Pulse, Role, Stage};
+use farcall_core::wire::{Flags, Head, Hello, Kind, Options, decode_error};
 use farcall_core::{Code, Fate, Gone, Time};
 
-use super::lone::{Lone, Told, call_head, config, frame, plain};
+use super::lone::{Lone, Told, call_head, config, frame, hello, plain};
 
 /// By how much a server stops a handler later than its reading of the clocks says.
 const LATE: Duration = CLOCK_TICK.saturating_add(CLOCK_TICK);
@@ -168,6 +169,47 @@ fn pings_go_only_where_they_are_needed_and_their_silence_is_the_end() {
     assert_eq!(lone.passes(PING_AFTER), []);
     assert_eq!(lone.says_kinds(), [Kind::Ping]);
     assert_eq!(closed_by(&lone.passes(PING_TIMEOUT)), Code::PeerGone(Gone::PingTimeout));
+}
+
+#[test]
+fn a_pulse_is_one_ping_at_a_time_and_silent_until_its_pong() {
+    let mut lone = Lone::calling();
+    let asked = lone.now;
+    assert_eq!(lone.machine.take_pulse(lone.now), Pulse::Beats);
+    let said = lone.says();
+    assert_eq!((said.len(), said[0].kind), (1, Kind::Ping));
+    lone.passes(MOMENT);
+    assert_eq!(lone.machine.take_pulse(lone.now), Pulse::Silent(asked));
+    lone.hears(&plain(Kind::Pong, said[0].call + 1, &[]));
+    assert_eq!(lone.machine.take_pulse(lone.now), Pulse::Silent(asked), "that was another's");
+    assert_eq!(lone.says(), []);
+    lone.hears(&plain(Kind::Pong, said[0].call, &[]));
+    assert_eq!(lone.machine.take_pulse(lone.now), Pulse::Beats);
+    assert_eq!(lone.says_kinds(), [Kind::Ping]);
+}
+
+#[test]
+fn who_need_not_answer_has_no_pulse() {
+    let mut lone = Lone::of(config(Role::Connecting));
+    lone.says();
+    assert_eq!(lone.machine.take_pulse(lone.now), Pulse::Unknown, "it has not said hello");
+    let hello = Hello { attended_always: false, ..hello(4) };
+    lone.hears(&plain(Kind::Hello, 0, &hello.encode()));
+    assert_eq!(lone.machine.take_pulse(lone.now), Pulse::Unknown, "it reads only while somebody waits");
+    assert_eq!(lone.says(), []);
+}
+
+#[test]
+fn a_pulse_may_be_taken_for_ever() {
+    let (mut caller, mut server) = (Lone::calling(), Lone::serving());
+    for _ in 0..4 * IDLE_FRAMES {
+        assert_eq!(caller.machine.take_pulse(caller.now), Pulse::Beats);
+        server.hears(&plain(Kind::Ping, caller.says()[0].call, &[]));
+        caller.hears(&plain(Kind::Pong, server.says()[0].call, &[]));
+        caller.passes(POOL_PING);
+        server.passes(POOL_PING);
+    }
+    assert!(POOL_PING * IDLE_FRAMES > IDLE_REFILL);
 }
 
 #[test]

@@ -40,7 +40,6 @@ pub(super) fn addresses(text: &str) -> Result<Vec<Address>, Error> {
 }
 
 /// Whether [`addresses`] reads a file for `text`.
-#[cfg(feature = "tokio")]
 pub(super) fn reads_a_file(text: &str) -> bool {
     #[cfg(feature = "config")]
     return config::is_name(text);
@@ -56,8 +55,7 @@ pub(super) fn reads_a_file(text: &str) -> bool {
 /// # Errors
 /// As [`addresses`].
 pub(super) async fn find(text: &str) -> Result<Vec<Address>, Error> {
-    #[cfg(feature = "tokio")]
-    if reads_a_file(text) && crate::wait::Runtime::current().is_some() {
+    if reads_a_file(text) {
         let text = text.to_owned();
         return crate::wait::unblock(move || addresses(&text)).await;
     }

@@ -39,9 +39,13 @@ pub fn connect<C: Attach>(url: impl Into<String>) -> Connect<C> {
     Connect::to(vec![url.into()], None)
 }
 
-/// Connects to all of these, over any wires, and spreads calls over them: each goes to the less busy of two chosen at
-/// random. A connection that ends is made again, at growing intervals up to 10 s, by a thread of the pool's own; `?restart=`
-/// in its URL says when. It is enough if one of them answers in the beginning; later, calls fail at once while none does.
+/// Connects to all of these at the same time, over any wires, and spreads calls over them: each goes to the less busy of two
+/// chosen at random. It is enough if one of them answers in the beginning: the others then have a quarter of a second to
+/// be there from the first call on. A connection that ends is made again, at growing intervals up to 10 s, as a thread of the
+/// pool's own sees to; `?restart=` in its URL says when. While there is none, calls fail at once.
+///
+/// Every 2 s each is pinged. One that has not answered by the next time takes calls only if the others do not answer either;
+/// without calls it is given up after 20 s.
 ///
 /// A call that provably did not run where it was sent goes to another, within its deadline; one that may have run is sent
 /// again, twice at most, only if its method is `#[idempotent]`. Only failures of the connection count, not the call's own. `url()`, `peer()` and the like speak of the first.
@@ -349,7 +353,8 @@ impl<C: Attach + Send + 'static> IntoFuture for Connect<C> {
     /// Connects. Dropped before its end, it leaves nothing behind.
     ///
     /// Under tokio the connection is attended by a task of the current runtime, elsewhere by one helper thread of the
-    /// process.
+    /// process; what blocks (looking up a host's name, starting a program, the rendezvous of a wire) is done on a thread of its
+    /// own.
     ///
     /// ```
     /// # use farcall::testkit::calculator::CalculatorClient;

@@ -156,32 +156,27 @@ impl Plan {
     }
 
     async fn connect(&self, mut query: Query) -> Result<Connection, Error> {
-        let (link, home);
-        #[cfg(feature = "tokio")]
-        match wait::Runtime::current() {
-            Some(runtime) => {
-                if registry::may_block(&self.url) {
-                    let url = self.url.clone();
-                    link = wait::unblock(move || registry::connect(&url, &mut query)).await?;
-                } else {
-                    link = self.link(&mut query)?;
-                }
-                home = Home::Runtime(runtime);
-            }
-            None => {
-                (link, home) = (self.link(&mut query)?, Home::Client(Workers::new(DEFAULT_WORKERS)));
-            }
-        }
-        #[cfg(not(feature = "tokio"))]
-        {
-            (link, home) = (self.link(&mut query)?, Home::Client(Workers::new(DEFAULT_WORKERS)));
-        }
-        let driver = self.driver(link, home);
+        let link = if registry::may_block(&self.url) {
+            let url = self.url.clone();
+            wait::unblock(move || registry::connect(&url, &mut query)).await?
+        } else {
+            self.link(&mut query)?
+        };
+        let driver = self.driver(link, home());
         let guard = Unfinished(Some(Arc::clone(&driver)));
         let ready = say_hello(&driver).await;
         drop(guard.disarm());
         self.finish(driver, Some(ready))
     }
+}
+
+/// Where the handlers of a connection live that was made by the current task.
+fn home() -> Home {
+    #[cfg(feature = "tokio")]
+    if let Some(runtime) = wait::Runtime::current() {
+        return Home::Runtime(runtime);
+    }
+    Home::Client(Workers::new(DEFAULT_WORKERS))
 }
 
 /// A failure before the first call, with the URL in front unless the link has put it there.

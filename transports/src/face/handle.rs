@@ -252,13 +252,7 @@ impl IntoFuture for Shutdown {
 
     /// Shuts the server down. The waiting is done on a thread where that is allowed.
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            #[cfg(feature = "tokio")]
-            if crate::wait::Runtime::current().is_some() {
-                return crate::wait::unblock(move || self.wait()).await;
-            }
-            self.wait()
-        })
+        Box::pin(async move { crate::wait::unblock(move || self.wait()).await })
     }
 }
 

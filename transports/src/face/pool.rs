@@ -11,15 +11,17 @@ use super::dial::Dial;
 use super::handle::wait_until;
 #[cfg(feature = "tokio")]
 use crate::wait::Runtime;
-use crate::wait::blocking;
+use crate::wait::{Workers, blocking};
 
 mod backoff;
 mod bell;
 mod choice;
+mod dialler;
 mod keeper;
 
 use bell::Bell;
 pub(super) use choice::Choice;
+use dialler::Dialler;
 use keeper::Keeper;
 
 /// The most connections of a pool.
@@ -57,11 +59,16 @@ struct State {
     closed: bool,
     /// Why the last connection ended or could not be made.
     last: Option<Error>,
-    /// Every connection has been tried once.
-    tried: bool,
+    /// There is a connection, and the others have had their time; or there will be none soon.
+    gathered: bool,
     /// Who waits for that.
     waiting: Option<Waker>,
+    /// What has become of dials, by their places, as far as the keeper has not taken it.
+    dialled: Vec<(usize, Dialled)>,
 }
+
+/// What has become of a dial; `None`: it was given up, since its runtime or thread has ended.
+type Dialled = Option<Result<Connection, Error>>;
 
 /// What clients hold: with the last of them the pool ends.
 struct Crew(Arc<Shared>);
@@ -85,13 +92,27 @@ impl Shared {
         self.live.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether every connection has been tried once; else `waker` is woken then.
-    fn tried(&self, waker: &Waker) -> Option<()> {
+    /// Whether the pool may be used, or never will; else `waker` is woken then.
+    fn gathered(&self, waker: &Waker) -> bool {
         let mut state = self.state();
-        if !state.tried {
+        if !state.gathered {
             state.waiting = Some(waker.clone());
         }
-        state.tried.then_some(())
+        state.gathered
+    }
+
+    /// A dial has come to its end; what nobody wants any more is dropped here.
+    fn dialled(&self, place: usize, dialled: Dialled) {
+        let mut state = self.state();
+        let unwanted = if state.closed {
+            Some(dialled)
+        } else {
+            state.dialled.push((place, dialled));
+            None
+        };
+        drop(state);
+        drop(unwanted);
+        self.bell.ring();
     }
 
     /// Why no connection takes a call.
@@ -110,12 +131,18 @@ impl Shared {
 impl Pool for Crew {
     fn choose(&self) -> Result<Arc<Member>, Error> {
         let live = self.0.live();
-        let chosen = self.0.choice.of(&live).filter(|member| member.ended().is_none()).or_else(|| {
-            self.notice();
-            live.iter().filter(|member| member.ended().is_none()).min_by_key(|member| member.calls())
+        let is_fit = |member: &&Arc<Member>| member.ended().is_none() && !member.is_silent();
+        let chosen = self.0.choice.of(&live);
+        let has_ended = chosen.is_none_or(|member| member.ended().is_some());
+        let chosen = chosen.filter(is_fit).or_else(|| {
+            let there = live.iter().filter(|member| member.ended().is_none());
+            there.min_by_key(|member| (member.is_silent(), member.calls()))
         });
         let chosen = chosen.cloned();
         drop(live);
+        if has_ended {
+            self.notice();
+        }
         chosen.ok_or_else(|| self.0.gone())
     }
 
@@ -123,17 +150,20 @@ impl Pool for Crew {
         self.0.bell.ring();
     }
 
-    fn close(&self) {
-        self.0.state().closed = true;
+    fn close(&self) -> Vec<Arc<Member>> {
+        let mut state = self.0.state();
+        state.closed = true;
+        let unwanted = std::mem::take(&mut state.dialled);
+        drop(state);
+        drop(unwanted);
         self.0.bell.ring();
-        let ended = std::mem::take(&mut *self.0.live_mut());
-        drop(ended);
+        std::mem::take(&mut *self.0.live_mut())
     }
 }
 
 impl Drop for Crew {
     fn drop(&mut self) {
-        self.close();
+        drop(self.close());
     }
 }
 
@@ -153,12 +183,12 @@ impl Gathering {
         let shared =
             Arc::new(Shared { live: RwLock::default(), choice, state: Mutex::default(), bell: Bell::new()? });
         let crew = Arc::new(Crew(Arc::clone(&shared)));
-        let keeper = Keeper::new(
-            shared,
-            dials,
+        let dialler = Dialler {
             #[cfg(feature = "tokio")]
             runtime,
-        );
+            threads: Workers::new(keeper::AT_ONCE),
+        };
+        let keeper = Keeper::new(shared, dials, dialler);
         let thread = std::thread::Builder::new().name("farcall-pool".to_owned());
         thread.spawn(move || keeper.run()).map_err(|error| {
             let text = format!("a pool needs a thread, which cannot be started: {error}");
@@ -167,25 +197,25 @@ impl Gathering {
         Ok(Gathering(crew))
     }
 
-    /// Blocks until each connection has been tried once.
+    /// Blocks until a connection is there and the others have had their time too.
     ///
     /// # Errors
     /// None could be made.
     pub(super) fn wait(self) -> Result<Connection, Error> {
         blocking(|| {
-            wait_until(None, |waker| self.0.0.tried(waker).is_some());
+            wait_until(None, |waker| self.0.0.gathered(waker));
             self.connection()
         })
     }
 
-    /// Waits until each connection has been tried once.
+    /// Waits until a connection is there and the others have had their time too.
     ///
     /// # Errors
     /// None could be made.
     pub(super) async fn gathered(self) -> Result<Connection, Error> {
-        std::future::poll_fn(|cx| match self.0.0.tried(cx.waker()) {
-            Some(()) => std::task::Poll::Ready(()),
-            None => std::task::Poll::Pending,
+        std::future::poll_fn(|cx| match self.0.0.gathered(cx.waker()) {
+            true => std::task::Poll::Ready(()),
+            false => std::task::Poll::Pending,
         })
         .await;
         self.connection()

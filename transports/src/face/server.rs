@@ -9,21 +9,18 @@ use farcall_core::driver::Waiting;
 use farcall_core::limits::DEFAULT_WORKERS;
 use farcall_core::{Error, Service, Trust};
 
-use super::address::addresses;
-#[cfg(feature = "tokio")]
-use super::address::reads_a_file;
+use super::address::{addresses, reads_a_file};
 use super::check::servable;
 use super::handle::ServerHandle;
 use super::hosting::Hosting;
 use super::opened::{Door, Opened};
 use super::options::{Options, within};
 use super::threads;
-#[cfg(feature = "tokio")]
 use crate::Url;
 use crate::registry;
-use crate::wait::blocking;
 #[cfg(feature = "tokio")]
-use crate::wait::{Runtime, unblock};
+use crate::wait::Runtime;
+use crate::wait::{blocking, unblock};
 
 /// Threads that `?threads=` may ask for.
 const MAX_THREADS: usize = 256;
@@ -183,7 +180,6 @@ impl Server {
         blocking(|| threads::start(self.open()?))
     }
 
-    #[cfg(feature = "tokio")]
     fn may_block(&self) -> bool {
         let may_block =
             |url: &String| reads_a_file(url) || Url::parse(url).is_ok_and(|url| registry::may_block(&url));
@@ -270,7 +266,7 @@ impl IntoFuture for Server {
                     if self.may_block() { unblock(move || self.open()).await? } else { self.open()? };
                 return super::tokio::start(opened, &runtime);
             }
-            self.wait()
+            if self.may_block() { unblock(move || self.wait()).await } else { self.wait() }
         })
     }
 }

@@ -11,7 +11,7 @@ use rustix::net::{Shutdown, shutdown};
 use super::inward::{Inward, Taken};
 use super::outward::Outward;
 use crate::queue::Queue;
-use crate::rendezvous::watch_life;
+use crate::rendezvous::{has_ended, watch_life};
 use crate::sys::forked::Origin;
 
 /// What a link is made of.
@@ -37,7 +37,7 @@ pub(super) struct MqLink {
     socket: Arc<OwnedFd>,
     /// Readable when the peer has let go of the socket or its process has ended.
     life: Arc<OwnedFd>,
-    _process: Option<Arc<OwnedFd>>,
+    process: Option<Arc<OwnedFd>>,
     peer: Peer,
     trust: Trust,
     origin: Origin,
@@ -60,7 +60,7 @@ impl MqLink {
             outward: Outward::new(outward, keys.1, message).map_err(exhausted)?,
             socket,
             life: Arc::new(life),
-            _process: process,
+            process,
             peer,
             trust,
             origin: Origin::here(),
@@ -126,6 +126,10 @@ impl Link for MqLink {
 
     fn life(&self) -> Option<Arc<OwnedFd>> {
         Some(Arc::clone(&self.life))
+    }
+
+    fn has_exited(&self) -> bool {
+        has_ended(self.process.as_deref(), self.trust)
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -43,12 +43,12 @@ impl Answers for Queues {
         let socket = Arc::new(socket);
         let grant = |answer, reason| Grant { answer, trust, nonce: request.nonce, reason };
         let made = self.pair(&request).and_then(|pair| {
-            let mut numbers = [[0; 8]; 3];
+            let mut numbers = [[0; 8]; 2];
             random(numbers.as_flattened_mut())?;
-            let [from_listener, from_connector, session] = numbers.map(u64::from_le_bytes);
+            let [from_listener, from_connector] = numbers.map(u64::from_le_bytes);
             let message = u32::try_from(pair.message).expect("a message has 64 KiB at most");
             let keys = [from_listener, from_connector];
-            let answer = Answer::Queues { message, depth: pair.depth, keys, session };
+            let answer = Answer::Queues { message, depth: pair.depth, keys };
             let link = MqLink::new(Parts {
                 inward: pair.to_listener.clone(),
                 outward: pair.to_connector.clone(),

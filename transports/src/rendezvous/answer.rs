@@ -4,12 +4,17 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use farcall_core::Trust;
 use farcall_core::wire::rendezvous::Grant;
-use rustix::event::epoll;
+use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 /// The most descriptors that belong to a grant: the memory and two bells.
 const MOST: usize = 3;
+
+/// At its end a process closes its sockets a moment before it counts as ended. This is how long the last question to a link
+/// waits, so that it can tell the one from the other.
+const END_AFTER_SOCKET: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
 
 /// Sends the grant in one piece with its descriptors, or not at all.
 ///
@@ -42,4 +47,14 @@ pub(crate) fn watch_life(socket: &OwnedFd, process: Option<&OwnedFd>) -> rustix:
         epoll::add(&life, process, data, epoll::EventFlags::IN)?;
     }
     Ok(life)
+}
+
+/// Whether `process` has ended, now that [its life](watch_life) is over; `false`: it has let go of the socket, or nothing is
+/// known of it. A hostile peer is not waited for.
+pub(crate) fn has_ended(process: Option<&OwnedFd>, trust: Trust) -> bool {
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let time = if trust == Trust::Hostile { at_once } else { END_AFTER_SOCKET };
+    process.is_some_and(|process| {
+        poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&time)).is_ok_and(|ready| ready > 0)
+    })
 }

@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{Shutdown, shutdown};
 
 use super::doorbell::Bell;
-use crate::rendezvous::watch_life;
+use crate::rendezvous::{has_ended, watch_life};
 use crate::ring::{Broken, Consumer, Ends, Keys, Layout, Mapped, Popped, Pushed, Side};
 use crate::sys::forked::Origin;
 
@@ -48,7 +48,7 @@ pub(crate) struct ShmLink {
     socket: Arc<OwnedFd>,
     /// Readable when the peer has let go of the socket or its process has ended.
     life: Arc<OwnedFd>,
-    _process: Option<Arc<OwnedFd>>,
+    process: Option<Arc<OwnedFd>>,
     peer: Peer,
     trust: Trust,
     /// Bytes of a fragment: the ring holds some, so that one is written while another is read.
@@ -88,7 +88,7 @@ impl ShmLink {
             bell,
             socket,
             life: Arc::new(life),
-            _process: process,
+            process,
             peer,
             trust,
             fragment: (layout.ring_bytes() / 8).min(FRAGMENT),
@@ -273,6 +273,10 @@ impl Link for ShmLink {
 
     fn life(&self) -> Option<Arc<OwnedFd>> {
         Some(Arc::clone(&self.life))
+    }
+
+    fn has_exited(&self) -> bool {
+        has_ended(self.process.as_deref(), self.trust)
     }
 
     fn arm(&mut self) -> bool {

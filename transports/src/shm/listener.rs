@@ -42,7 +42,7 @@ impl Answers for Memory {
         let Caller { socket, request, who, process } = caller;
         let socket = Arc::new(socket);
         let refusal = match self.memory(&request, trust, &socket) {
-            Ok(Offer { layout, keys, session, memory, segment, bell, descriptors }) => {
+            Ok(Offer { layout, keys, memory, segment, bell, descriptors }) => {
                 let ring = u32::try_from(layout.ring_bytes()).expect("a ring has at most 1 GiB");
                 let parts = Parts {
                     memory,
@@ -59,7 +59,7 @@ impl Answers for Memory {
                     Ok(link) => {
                         let keys = [keys.from_listener, keys.from_connector];
                         let kind = self.source.kind;
-                        let answer = Answer::Memory { kind, segment, ring, keys, session };
+                        let answer = Answer::Memory { kind, segment, ring, keys };
                         let said = say(&socket, &request, trust, answer, "", &descriptors);
                         return said.ok().map(|()| Box::new(link) as Box<dyn Link>);
                     }

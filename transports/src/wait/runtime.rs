@@ -47,11 +47,6 @@ impl Runtime {
         drop(self.0.spawn(future));
     }
 
-    /// Waits for `future` in this runtime, on a thread that is not one of its own.
-    pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
-        self.0.block_on(future)
-    }
-
     pub(crate) fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
         drop(self.0.spawn_blocking(work));
     }

@@ -358,7 +358,7 @@ fn watch_life(place: u64, life: &Fd) -> Option<Pin<Box<dyn Future<Output = ()> +
 }
 
 /// Runs `work` where blocking is allowed and gives its result.
-pub(crate) async fn unblock<T: Send + 'static>(
+pub(super) async fn unblock<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {

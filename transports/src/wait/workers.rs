@@ -1,6 +1,7 @@
 //! Threads for handlers that block: started when needed, bounded, gone when idle or when their server is.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -83,7 +84,8 @@ impl Shared {
         loop {
             if let Some(work) = state.queue.pop_front() {
                 drop(state);
-                work();
+                // Whoever has given it hears of a panic by what is dropped; the thread goes on.
+                let _ = catch_unwind(AssertUnwindSafe(work));
                 state = self.lock();
                 continue;
             }

@@ -9,7 +9,7 @@ use farcall_core::testkit::Chance;
 
 use crate::end::End;
 use crate::frames;
-use crate::rendezvous::{HOSTILE, SAME_USER, bell, enter, hear_out, pass, request, visit};
+use crate::rendezvous::{GRANT, HOSTILE, SAME_USER, bell, enter, hear_out, pass, request, visit};
 use crate::siege::{Siege, rounds};
 use crate::victim::HOSTS;
 use crate::visitors::circumstances;
@@ -64,7 +64,7 @@ const ATTEMPTS: &[Attempt] = &[
             let mut socket = enter(door);
             socket.write_all(&request).expect("the victim reads");
             // As large as the victim's own, and no larger.
-            assert_eq!(std::io::Read::read(&mut socket, &mut [0; 64]).expect("a grant"), 64);
+            assert_eq!(std::io::Read::read(&mut socket, &mut [0; GRANT]).expect("a grant"), GRANT);
         },
     },
     Attempt {
@@ -73,7 +73,7 @@ const ATTEMPTS: &[Attempt] = &[
             let mut socket = enter(door);
             let passed: Vec<_> = (0..1 + chance.below(30)).map(|_| bell()).collect();
             if pass(&socket, &request(SAME_USER), &passed) {
-                assert!(hear_out(&mut socket).len() < 64, "it is no request");
+                assert!(hear_out(&mut socket).len() < GRANT, "it is no request");
             }
         },
     },
@@ -99,7 +99,7 @@ const ATTEMPTS: &[Attempt] = &[
             let mut bytes = request(chance.pick(&[SAME_USER, HOSTILE]));
             bytes.resize(32 + chance.below(400), 7);
             socket.write_all(&bytes).expect("the victim reads");
-            assert_eq!(std::io::Read::read(&mut socket, &mut [0; 64]).expect("a grant"), 64);
+            assert_eq!(std::io::Read::read(&mut socket, &mut [0; GRANT]).expect("a grant"), GRANT);
         },
     },
     Attempt {
@@ -125,7 +125,7 @@ fn told(door: &Path, bytes: &[u8]) -> String {
     // It may have had enough before all is said.
     let _ = socket.write_all(bytes);
     let _ = socket.shutdown(std::net::Shutdown::Write);
-    String::from_utf8_lossy(hear_out(&mut socket).get(64..).unwrap_or_default()).into_owned()
+    String::from_utf8_lossy(hear_out(&mut socket).get(GRANT..).unwrap_or_default()).into_owned()
 }
 
 pub(crate) fn carry_out() {

@@ -19,6 +19,9 @@ use crate::end::{End, Side, Terms, WORDS};
 /// Whatever the victim owes comes within this time, or the test fails.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
+/// Bytes of a grant without its text.
+pub(crate) const GRANT: usize = 56;
+
 const MEETING: [u8; 8] = *b"\xFARMEET\n\x01";
 
 /// Bytes of the smallest ring.
@@ -64,7 +67,7 @@ pub(crate) fn visit(path: &Path, trust: u8) -> Terms {
     socket.write_all(&request(trust)).expect("the victim reads");
     let (grant, mut descriptors) = hear_grant(&socket);
     assert_eq!((grant[8], grant[9]), (0x81, trust), "memory is granted");
-    let word = |at: usize| u32::from_le_bytes(*grant[at..].first_chunk().expect("a grant has 64 bytes"));
+    let word = |at: usize| u32::from_le_bytes(*grant[at..].first_chunk().expect("a grant has 56 bytes"));
     assert_eq!(descriptors.len(), if trust == HOSTILE { 1 } else { 3 });
     let bells: Vec<OwnedFd> = descriptors.drain(1..).collect();
     Terms {
@@ -77,14 +80,14 @@ pub(crate) fn visit(path: &Path, trust: u8) -> Terms {
     }
 }
 
-/// The next 64 bytes, and what came with them.
+/// The next bytes of a grant, and what came with them.
 fn hear_grant(socket: &UnixStream) -> (Vec<u8>, Vec<OwnedFd>) {
-    let mut bytes = vec![0; 64];
+    let mut bytes = vec![0; GRANT];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut into = [IoSliceMut::new(&mut bytes)];
     let read = recvmsg(socket, &mut into, &mut control, RecvFlags::CMSG_CLOEXEC).expect("a grant");
-    assert_eq!(read.bytes, 64, "a grant comes in one piece");
+    assert_eq!(read.bytes, GRANT, "a grant comes in one piece");
     let passed = control.drain().filter_map(|message| match message {
         RecvAncillaryMessage::ScmRights(passed) => Some(passed),
         _ => None,
@@ -123,7 +126,7 @@ impl Grant {
         bytes.extend(&request[16..32]);
         bytes.extend(0x1122_3344_5566_7788_u64.to_le_bytes());
         bytes.extend(0x8877_6655_4433_2211_u64.to_le_bytes());
-        bytes.resize(64, 0);
+        bytes.resize(GRANT, 0);
         let mut descriptors = vec![memory(WORDS + 2 * RING, SEALS)];
         if request[9] != HOSTILE {
             descriptors.extend([bell(), bell()]);
@@ -151,7 +154,7 @@ impl Grant {
 }
 
 fn key(grant: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(*grant[at..].first_chunk().expect("a grant has 64 bytes"))
+    u64::from_le_bytes(*grant[at..].first_chunk().expect("a grant has 56 bytes"))
 }
 
 /// A memfd of so many bytes.

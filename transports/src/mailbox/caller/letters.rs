@@ -1,8 +1,9 @@
 //! What a caller puts into the mailbox: letters, and what becomes of those for which there is no room.
 
 use std::cmp::Reverse;
+use std::time::Duration;
 
-use farcall_core::limits::{CLOCK_TICK, MAX_DEADLINE, MAX_PRIORITY};
+use farcall_core::limits::{MAX_DEADLINE, MAX_PRIORITY};
 use farcall_core::wire::mailbox::{Arguments, Letter, NOBODY};
 use farcall_core::wire::{Head, Kind, Options};
 use farcall_core::{Code, Fate};
@@ -13,6 +14,10 @@ use crate::mailbox::bell::since_boot;
 use crate::mailbox::drawer::Kept;
 use crate::mailbox::random_id;
 use crate::wait::now;
+
+/// A letter that is put so soon before its deadline would be taken for nothing. Whoever waits on a busy machine is told
+/// within this time that it was not put.
+const LAST_MOMENT: Duration = Duration::from_millis(50);
 
 /// A letter on its way.
 pub(super) struct Waiting {
@@ -28,8 +33,7 @@ impl CallerLink {
         let left = options.deadline.unwrap_or(MAX_DEADLINE);
         let left_nanos = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
         let deadline = since_boot().saturating_add(left_nanos);
-        // A letter put in the last moment would be taken for nothing.
-        let until = now() + left.saturating_sub(CLOCK_TICK.min(left / 10));
+        let until = now() + left.saturating_sub(LAST_MOMENT.min(left / 10));
         self.calls.insert(head.call, Out { until, stage: Stage::Waiting, detached: options.detached });
         self.due = self.due.min(until);
         let (letter, kept) = match self.write(head, options.detached, deadline, arguments) {

@@ -8,7 +8,7 @@ use rustix::fs::SealFlags;
 use crate::end::WORDS;
 use crate::hosts::Act::Grant;
 use crate::hosts::{Trap, trap};
-use crate::rendezvous::{RING, SEALS, bell, memory};
+use crate::rendezvous::{GRANT, RING, SEALS, bell, memory};
 
 /// Bytes of the memory that belongs to an honest grant.
 const BYTES: usize = WORDS + 2 * RING;
@@ -117,7 +117,7 @@ pub(crate) const TRAPS: &[Trap] = &[
         Grant(|grant, chance| match chance.below(4) {
             0 => grant.set(8, &[chance.below(0x81) as u8]),
             1 => grant.set(10, &[5 + chance.below(251) as u8]),
-            2 => grant.set(chance.pick(&[11, 60, 61, 62, 63]), &[1 + chance.below(255) as u8]),
+            2 => grant.set(chance.pick(&[11, 52, 53, 54, 55]), &[1 + chance.below(255) as u8]),
             _ => grant.set(chance.below(8), &[0]),
         }),
     ),
@@ -134,7 +134,7 @@ pub(crate) const TRAPS: &[Trap] = &[
         &["there is no such segment", "descriptors came with it where"],
         Grant(|grant, chance| {
             grant.set(10, &[3]);
-            grant.set(60, &(chance.number() as u32).to_le_bytes());
+            grant.set(52, &(chance.number() as u32).to_le_bytes());
             grant.descriptors.remove(0);
         }),
     ),
@@ -150,14 +150,14 @@ pub(crate) const TRAPS: &[Trap] = &[
         "a text that is too long",
         &["its reason is too long"],
         Grant(|grant, chance| {
-            grant.set(58, &(449 + chance.below(65_000) as u16).to_le_bytes());
+            grant.set(50, &(449 + chance.below(65_000) as u16).to_le_bytes());
         }),
     ),
     trap(
         "a text that does not come",
         &["without an answer"],
         Grant(|grant, chance| {
-            grant.set(58, &(1 + chance.below(448) as u16).to_le_bytes());
+            grant.set(50, &(1 + chance.below(448) as u16).to_le_bytes());
         }),
     ),
     trap(
@@ -166,7 +166,7 @@ pub(crate) const TRAPS: &[Trap] = &[
         Grant(|grant, _| {
             let words = b"\x1b[2J\nall is well";
             grant.set(8, &[0x83]);
-            grant.set(58, &(words.len() as u16).to_le_bytes());
+            grant.set(50, &(words.len() as u16).to_le_bytes());
             grant.bytes.extend(words);
             grant.descriptors.clear();
         }),
@@ -175,7 +175,7 @@ pub(crate) const TRAPS: &[Trap] = &[
         "a grant that is cut",
         &["without an answer"],
         Grant(|grant, chance| {
-            grant.bytes.truncate(1 + chance.below(63));
+            grant.bytes.truncate(1 + chance.below(GRANT - 1));
             grant.descriptors.clear();
         }),
     ),
