@@ -62,9 +62,8 @@ fn serve(url: &str) -> Result<(), Error> {
 
 /// Another process that serves at `url`: that process, and where it is reached.
 fn start(program: &str, url: &str) -> Result<(Child, String), Error> {
-    let mut command = Command::new(program);
-    command.arg(url).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| failed(program, error))?;
+    let child = Command::new(program).arg(url).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut child = child.map_err(|error| failed(program, error))?;
     let mut reached = String::new();
     let read = child.stdout.take().map(|said| BufReader::new(said).read_line(&mut reached));
     read.transpose().map_err(|error| failed(program, error))?;
@@ -85,7 +84,6 @@ fn main() -> Result<(), Error> {
     let (one, two): (WorkerClient, WorkerClient) = (children(1)?, children(2)?);
     println!("two children: {}", total(&two)?);
     println!("two are {:.2} × as fast as one", compare([&one, &two])?);
-
     let place = tempfile::tempdir().map_err(|error| failed("a directory", error))?;
     let at_place = |url: &str| url.replace("HERE", &place.path().display().to_string());
     let urls = ["unix:HERE/u", "shm:HERE/s", "mmap:HERE/m?trust=trusted", "mq:HERE/q", "fifo:HERE/f"];

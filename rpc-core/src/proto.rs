@@ -24,6 +24,7 @@
 )]
 
 mod assembly;
+mod calling;
 mod calls_in;
 mod calls_out;
 mod event;
@@ -33,6 +34,7 @@ mod openings;
 mod outbox;
 mod pulse;
 mod receive;
+mod serving;
 mod settle;
 #[cfg(test)]
 mod tests;

@@ -4,9 +4,7 @@
 //! outside, handlers run outside.
 
 use std::collections::VecDeque;
-use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::Mutex;
 use std::task::Waker;
 
 use crate::error::Error;
@@ -18,6 +16,7 @@ mod arrival;
 mod bench;
 mod chores;
 mod incoming;
+mod locked;
 mod openings;
 mod pulse;
 mod requests;
@@ -28,15 +27,11 @@ use bench::Bench;
 pub use bench::Seat;
 pub use chores::{Chores, Rare};
 pub use incoming::{Outcome, Request};
+use locked::Hints;
 use requests::Requests;
 use running::Running;
 use waiters::Waiters;
 pub use waiters::{CallParts, Departure, Settled, Started};
-
-/// How often a thread gives the processor away to who holds the lock before it goes to sleep for it. Threads that sleep
-/// for a lock are woken one after the other; on a busy machine each waits its turn for a processor with all the others
-/// behind it, so that a hundred that were woken together would come home one by one.
-const PATIENCE: u32 = 64;
 
 /// How things stand after a [`Session::step`].
 #[derive(Debug)]
@@ -67,23 +62,6 @@ pub struct Session {
     hints: Hints,
 }
 
-/// What was true when the lock was last let go, for those who need not know better than that.
-#[derive(Debug, Default)]
-struct Hints {
-    /// Requests wait.
-    requested: AtomicBool,
-    /// Frames wait to be taken.
-    unsent: AtomicBool,
-    /// A thread sits at the link.
-    seated: AtomicBool,
-    /// Calls are outstanding.
-    outstanding: AtomicBool,
-    /// Somebody waits for something that is no verdict.
-    watched: AtomicBool,
-    /// Nothing is due before this; in nanoseconds.
-    due: AtomicU64,
-}
-
 #[derive(Debug)]
 struct Inner {
     machine: Machine,
@@ -100,47 +78,6 @@ struct Inner {
     armed: Option<Time>,
     /// The last that came was a request.
     asked: bool,
-}
-
-impl Inner {
-    fn is_watched(&self) -> bool {
-        !self.watchers.is_empty() || !self.mourners.is_empty()
-    }
-}
-
-/// The session while it is locked.
-struct Locked<'a> {
-    inner: MutexGuard<'a, Inner>,
-    hints: &'a Hints,
-}
-
-impl Deref for Locked<'_> {
-    type Target = Inner;
-
-    #[inline]
-    fn deref(&self) -> &Inner {
-        &self.inner
-    }
-}
-
-impl DerefMut for Locked<'_> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut Inner {
-        &mut self.inner
-    }
-}
-
-impl Drop for Locked<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        let due = self.inner.machine.due();
-        self.hints.due.store(due.as_nanos(), Ordering::Relaxed);
-        self.hints.requested.store(!self.inner.requests.is_empty(), Ordering::Release);
-        self.hints.unsent.store(!self.inner.machine.is_flushed(), Ordering::Release);
-        self.hints.seated.store(self.inner.bench.is_seated(), Ordering::Release);
-        self.hints.outstanding.store(self.inner.machine.outstanding() > 0, Ordering::Release);
-        self.hints.watched.store(self.inner.is_watched(), Ordering::Release);
-    }
 }
 
 impl Session {
@@ -161,34 +98,6 @@ impl Session {
             }),
             hints: Hints::default(),
         }
-    }
-
-    #[inline]
-    fn lock(&self) -> Locked<'_> {
-        let inner = match self.inner.try_lock() {
-            Ok(inner) => inner,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => self.lock_slowly(),
-        };
-        Locked { inner, hints: &self.hints }
-    }
-
-    #[cold]
-    fn lock_slowly(&self) -> MutexGuard<'_, Inner> {
-        for _ in 0..PATIENCE {
-            std::thread::yield_now();
-            match self.inner.try_lock() {
-                Ok(inner) => return inner,
-                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => {}
-            }
-        }
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// See [`Machine::cut_at`].
-    pub fn cut_at(&self, fragment: usize) {
-        self.lock().machine.cut_at(fragment);
     }
 
     /// Time has passed, and frames are taken to be sent: about `budget` bytes.
@@ -248,30 +157,6 @@ impl Session {
             (_, true) => Expected::Requests,
             (_, false) => Expected::Nothing,
         }
-    }
-
-    /// Nothing is due before this.
-    #[inline]
-    pub fn due(&self) -> Time {
-        Time::from_nanos(self.hints.due.load(Ordering::Relaxed))
-    }
-
-    /// Whether somebody waits for something that the peer will send.
-    #[inline]
-    pub fn awaits_news(&self) -> bool {
-        self.has_outstanding() || self.hints.watched.load(Ordering::Acquire)
-    }
-
-    /// Whether calls are outstanding.
-    #[inline]
-    pub fn has_outstanding(&self) -> bool {
-        self.hints.outstanding.load(Ordering::Acquire)
-    }
-
-    /// Whether frames wait to be taken, so far as this thread has made them wait: what another thread adds is its to send.
-    #[inline]
-    pub fn has_unsent(&self) -> bool {
-        self.hints.unsent.load(Ordering::Acquire)
     }
 
     /// When [`step`](Self::step) is due; an attendant calls this before it sleeps, and is woken if it becomes earlier.

@@ -8,10 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use farcall_core::proto::{
-    Config, Event, InKey, Left, Machine, NewCall, OutKey, Role, Stage, Verdict, WhenFull,
-};
-use farcall_core::testkit::Watchdog;
+use farcall_core::proto::{Config, Event, InKey, Left, Machine, NewCall, OutKey, Role, Stage, Verdict};
+use farcall_core::testkit::{Watchdog, config};
 use farcall_core::wire::{Answer, Opened};
 use farcall_core::{Fate, Time};
 use loom::sync::Mutex;
@@ -47,15 +45,7 @@ struct World {
 }
 
 fn machine(role: Role) -> Machine {
-    let config = Config {
-        role,
-        attended_always: true,
-        max_message: 1_000,
-        window: WINDOW,
-        when_full: WhenFull::Wait,
-        codec: "bincode".into(),
-        needs_ping: false,
-    };
+    let config = Config { max_message: 1_000, window: WINDOW, ..config(role) };
     Machine::new(config, NOW)
 }
 

@@ -1,22 +1,14 @@
 //! A call that was on its way when the peer began to drain: its caller is told, and its refusal is no offence.
 
-use farcall_core::proto::{Config, Event, Machine, NewCall, Role, Verdict, WhenFull};
+use farcall_core::proto::{Event, Machine, NewCall, Role, Verdict};
+use farcall_core::testkit::config;
 use farcall_core::wire::{Answer, Opened};
 use farcall_core::{Fate, Time};
 
 const NOW: Time = Time::from_nanos(1);
 
 fn machine(role: Role) -> Machine {
-    let config = Config {
-        role,
-        attended_always: true,
-        max_message: 1024,
-        window: 4,
-        when_full: WhenFull::Wait,
-        codec: "bincode".into(),
-        needs_ping: false,
-    };
-    Machine::new(config, NOW)
+    Machine::new(config(role), NOW)
 }
 
 /// Everything that waits to be sent.

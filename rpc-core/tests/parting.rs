@@ -1,64 +1,21 @@
 //! The last turn of a connection: what was said before its end still leaves, and what the peer left behind is done.
 
 use std::collections::VecDeque;
-use std::future::Future;
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::Waker;
 use std::time::Duration;
 
-use farcall_core::driver::{Dispatch, Driver, Home, Host, Parts, Receive, Sleeper, Task, Waiting};
-use farcall_core::proto::{Config, Machine, Role, WhenFull};
+use farcall_core::driver::{Dispatch, Driver, Home, Parts, Receive, Waiting};
+use farcall_core::proto::{Machine, Role};
 use farcall_core::session::{Outcome, Request, Session};
-use farcall_core::testkit::Watchdog;
+use farcall_core::testkit::{Clockwork, Watchdog, config};
 use farcall_core::transport::{
     Capabilities, Event, Link, LinkFault, OutFrame, Peer, Readiness, Received, Sent,
 };
 use farcall_core::wire::{Answer, Head, Hello, Kind, Open, Opened, Options, VERSION, encode_error};
 use farcall_core::{Code, Error, Fate, Gone, Time};
-
-/// A process in which nothing happens.
-struct Nowhere;
-
-fn nothing() -> Error {
-    Error::new(Code::Unsupported, Fate::NotSent, "nothing is to be had here")
-}
-
-impl Host for Nowhere {
-    fn now(&self) -> Time {
-        Time::from_nanos(1)
-    }
-    fn processors(&self, _: Option<u32>) -> usize {
-        1
-    }
-
-    fn begin_pause(&self, _: usize) -> bool {
-        false
-    }
-
-    fn end_pause(&self) {}
-    fn block(&self, wait: &mut dyn FnMut()) -> Result<(), Error> {
-        wait();
-        Ok(())
-    }
-    fn sleeper(&self) -> io::Result<Arc<dyn Sleeper>> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn attend(&self, _: &Arc<Driver>) -> Result<(), Error> {
-        Err(nothing())
-    }
-    fn spawn(&self, _: Task) {}
-    fn spawn_blocking(&self, _: Box<dyn FnOnce() + Send>) -> Result<(), Error> {
-        Err(nothing())
-    }
-    fn report(&self, _: &str) {}
-    fn call_back(&self, _: Pin<Box<dyn Future<Output = ()> + Send>>) -> Result<(), Error> {
-        Err(nothing())
-    }
-}
 
 /// A link that takes every frame, and whose first flush waits to be let go.
 struct Slow {
@@ -96,27 +53,15 @@ impl Link for Slow {
     }
 }
 
-fn config() -> Config {
-    Config {
-        role: Role::Accepting,
-        attended_always: true,
-        max_message: 1024,
-        window: 4,
-        when_full: WhenFull::Wait,
-        codec: "bincode".into(),
-        needs_ping: false,
-    }
-}
-
 #[test]
 fn a_goodbye_that_finds_the_turn_taken_leaves_before_the_end() {
     let _watchdog = Watchdog::new(Duration::from_secs(20));
     let sent = Arc::new(AtomicU64::new(0));
     let ((flushing, begun), (let_go, go)) = (channel(), channel());
     let driver = Driver::new(Parts {
-        session: Session::new(Machine::new(config(), Time::from_nanos(1))),
+        session: Session::new(Machine::new(config(Role::Accepting), Time::from_nanos(1))),
         link: Box::new(Slow { sent: Arc::clone(&sent), flushing, go: Some(go) }),
-        host: Arc::new(Nowhere),
+        host: Arc::new(Clockwork::default()),
         server: None,
         home: Home::Attendants,
         waiting: Waiting::Park,
@@ -199,9 +144,9 @@ fn the_calls_of_a_peer_that_said_goodbye_and_died_are_made() {
     ]);
     let served = Arc::new(AtomicU64::new(0));
     let driver = Driver::new(Parts {
-        session: Session::new(Machine::new(config(), Time::from_nanos(1))),
+        session: Session::new(Machine::new(config(Role::Accepting), Time::from_nanos(1))),
         link: Box::new(Left(left, Vec::new())),
-        host: Arc::new(Nowhere),
+        host: Arc::new(Clockwork::default()),
         server: Some(Arc::new(Counting(Arc::clone(&served)))),
         home: Home::Attendants,
         waiting: Waiting::Park,

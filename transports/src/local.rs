@@ -7,7 +7,7 @@ use farcall_core::{Code, Error};
 use crate::query::Query;
 use crate::rendezvous::Granted;
 use crate::scheme::Scheme;
-use crate::shm::{ShmListener, Terms, adopt, ask, is_possible};
+use crate::shm::{Terms, adopt, ask, is_possible, listen};
 use crate::unix::UnixStream;
 use crate::url::Url;
 
@@ -41,7 +41,7 @@ impl Scheme for Local {
     fn listen(&self, url: &Url, query: &mut Query) -> Result<Box<dyn Listener>, Error> {
         let terms = Terms::of(url, query)?;
         query.finish()?;
-        Ok(Box::new(ShmListener::new(url, terms, true)?))
+        listen(url, terms, true)
     }
 
     fn may_block(&self, _url: &Url) -> bool {

@@ -10,7 +10,7 @@ use farcall_core::wire::rendezvous::Wish;
 
 use crate::query::Query;
 use crate::scheme::Scheme;
-use crate::shm::{ShmListener, Terms, adopt, ask};
+use crate::shm::{Terms, adopt, ask, listen};
 use crate::url::Url;
 
 pub(crate) struct Mmap;
@@ -30,7 +30,7 @@ impl Scheme for Mmap {
     fn listen(&self, url: &Url, query: &mut Query) -> Result<Box<dyn Listener>, Error> {
         let terms = Terms::of_file(url, query)?;
         query.finish()?;
-        Ok(Box::new(ShmListener::new(url, terms, false)?))
+        listen(url, terms, false)
     }
 
     fn may_block(&self, _url: &Url) -> bool {

@@ -23,7 +23,6 @@ mod outward;
 mod tests;
 
 use link::{MqLink, Parts};
-use listener::MqListener;
 
 /// Messages of a queue, and bytes of a message, unless the URL says otherwise: so that more than 30 connections fit in
 /// the bytes that a user's queues may have by default (`RLIMIT_MSGQUEUE`).
@@ -56,7 +55,7 @@ impl Scheme for Mq {
     fn listen(&self, url: &Url, query: &mut Query) -> Result<Box<dyn Listener>, Error> {
         let terms = Terms::of(query)?;
         query.finish()?;
-        Ok(Box::new(MqListener::new(url, terms)?))
+        listener::listen(url, terms)
     }
 
     fn may_block(&self, _url: &Url) -> bool {

@@ -24,7 +24,7 @@ mod source;
 
 use doorbell::Bell;
 use link::{Parts, ShmLink};
-pub(crate) use listener::ShmListener;
+pub(crate) use listener::listen;
 pub(crate) use mapping::is_possible;
 #[cfg(feature = "mailbox")]
 pub(crate) use mapping::publish;
@@ -50,7 +50,7 @@ impl Scheme for Shm {
     fn listen(&self, url: &Url, query: &mut Query) -> Result<Box<dyn Listener>, Error> {
         let terms = Terms::choosing(url, query)?;
         query.finish()?;
-        Ok(Box::new(ShmListener::new(url, terms, false)?))
+        listen(url, terms, false)
     }
 
     fn may_block(&self, _url: &Url) -> bool {

@@ -74,6 +74,7 @@ impl CallsIn {
         grows
     }
 
+    #[inline]
     pub(super) fn add(&mut self, id: u64, deadline: Time) -> InKey {
         let place = self.calls.insert(CallIn { id, deadline, stage: Stage::Waiting });
         let place = u32::try_from(place).expect("calls are bounded by the window");
@@ -88,6 +89,7 @@ impl CallsIn {
         self.stage(key).map(|_| key)
     }
 
+    #[inline]
     pub(super) fn stage(&self, key: InKey) -> Option<Stage> {
         self.calls.get(key.place as usize).filter(|call| call.id == key.id).map(|call| call.stage)
     }
@@ -99,6 +101,7 @@ impl CallsIn {
     }
 
     /// Takes the call out for its verdict.
+    #[inline]
     pub(super) fn remove(&mut self, key: InKey) -> Option<Stage> {
         let stage = self.stage(key)?;
         self.calls.remove(key.place as usize);

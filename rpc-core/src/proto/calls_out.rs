@@ -17,6 +17,11 @@ use crate::proto::outbox::{Body, Cutting, Fragment, Outgoing};
 use crate::time::Time;
 use crate::wire::{Head, Kind, Options};
 
+mod lost;
+
+pub use lost::Handed;
+pub(super) use lost::Scope;
+
 /// A call's place in the table of calls made from here; valid until its verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutKey(u32);
@@ -180,6 +185,7 @@ impl CallsOut {
     }
 
     /// Adds a call and hands out its only frame, for which there is credit: nothing is in front of it.
+    #[inline]
     pub(super) fn add_and_pop(&mut self, call: NewCall, now: Time, frame: u64) -> (OutKey, Outgoing) {
         let latest = call.latest();
         let place = self.flight.vacant_key();
@@ -323,12 +329,14 @@ impl CallsOut {
     }
 
     /// A verdict has come: the call's credit returns. `Some(None)`: its caller has left.
+    #[inline]
     pub(super) fn settle(&mut self, id: u64) -> Option<Option<u32>> {
         self.find(id)?;
         self.forget(id).map(|call| call.token)
     }
 
     /// Whether a call of this number waits for a verdict.
+    #[inline]
     pub(super) fn find(&self, id: u64) -> Option<()> {
         let key = *self.flight.get(place(id))?;
         let call = self.calls.get(key as usize)?;
@@ -341,6 +349,7 @@ impl CallsOut {
         self.calls.get(*self.flight.get(place(id))? as usize)?.token
     }
 
+    #[inline]
     fn forget(&mut self, id: u64) -> Option<CallOut> {
         let key = self.flight.try_remove(place(id))?;
         self.calls.try_remove(key as usize)
@@ -363,68 +372,6 @@ impl CallsOut {
         }
         expired
     }
-
-    /// Takes out calls that will have no verdict, with what is known of them. `last`: the last number that the peer says it
-    /// took.
-    pub(super) fn take_lost(&mut self, handed: Handed, last: u64, scope: Scope) -> Vec<(Option<u32>, Fate)> {
-        let mut lost = Vec::new();
-        if scope == Scope::All {
-            self.cutting = None;
-        }
-        let doomed = |call: &CallOut| match (&call.phase, scope) {
-            (Phase::Queued { .. }, _) => Some(Fate::NotSent),
-            (Phase::Removed, _) | (Phase::Sending, Scope::Untaken) => None,
-            (Phase::Sending, Scope::All) => Some(Fate::NotSent),
-            (Phase::Sent { frame }, Scope::All) if *frame > handed.accepted => Some(Fate::NotSent),
-            (Phase::Sent { frame }, Scope::All) if handed.taken.is_some_and(|taken| *frame > taken) => {
-                Some(Fate::NotExecuted)
-            }
-            (Phase::Sent { .. }, _) if call.id > last => Some(Fate::NotExecuted),
-            (Phase::Sent { .. }, Scope::All) => Some(Fate::Unknown),
-            (Phase::Sent { .. }, Scope::Untaken) => None,
-        };
-        let keys: Vec<(usize, Fate)> =
-            self.calls.iter().filter_map(|(key, call)| doomed(call).map(|fate| (key, fate))).collect();
-        for (key, fate) in keys {
-            let call = &mut self.calls[key];
-            lost.push((call.token.take(), fate));
-            if call.id == 0 {
-                call.phase = Phase::Removed;
-                self.queued -= 1;
-                self.detached = 0;
-            } else if scope == Scope::All {
-                let id = call.id;
-                self.forget(id);
-            }
-        }
-        self.tidy();
-        lost
-    }
-}
-
-/// How far the frames came that were handed out on a link.
-#[derive(Clone, Copy, Debug)]
-pub struct Handed {
-    /// So many have left whole.
-    pub accepted: u64,
-    /// So many have been taken by a peer that takes no more; `None`: nobody knows.
-    pub taken: Option<u64>,
-}
-
-impl Handed {
-    /// So many have left whole; what the peer took of them is not known.
-    pub fn accepted(accepted: u64) -> Self {
-        Handed { accepted, taken: None }
-    }
-}
-
-/// Which calls are lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scope {
-    /// Those that the peer will not take: queued ones and those after its last.
-    Untaken,
-    /// Every one.
-    All,
 }
 
 /// What a queued call is charged: its bytes, and something for its place.

@@ -2,18 +2,16 @@
 
 use std::collections::VecDeque;
 
-use crate::buffers;
-use crate::error::{Code, Error, Fate};
-use crate::limits::{HANDSHAKE, MAX_FRAGMENT, PING_AFTER};
+use crate::limits::{HANDSHAKE, MAX_FRAGMENT};
 use crate::proto::assembly::Lane;
 use crate::proto::calls_in::CallsIn;
 use crate::proto::calls_out::CallsOut;
 use crate::proto::liveness::{Circumstances, Liveness};
 use crate::proto::openings::Opening;
 use crate::proto::outbox::Outbox;
-use crate::proto::{Event, InKey, Left, NewCall, OutKey, Outgoing, Stage};
+use crate::proto::{Event, Outgoing};
 use crate::time::Time;
-use crate::wire::{Answer, Flags, Head, Hello, Kind, VERSION, encode_cancelled, encode_error};
+use crate::wire::{Head, Hello, Kind, VERSION};
 
 /// Which side opened the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,9 +84,9 @@ pub struct Machine {
     pub(super) due: Time,
     /// What arrives is this side's own link's word: it knows what was sent.
     pub(super) first_hand: bool,
-    handed_out: u64,
+    pub(super) handed_out: u64,
     /// The last frame handed out was no call's.
-    calls_next: bool,
+    pub(super) calls_next: bool,
 }
 
 impl Machine {
@@ -199,217 +197,6 @@ impl Machine {
 
     fn wants_to_call(&self) -> bool {
         !self.closing && self.peer.as_ref().is_some_and(|peer| self.calls_out.wants_to_send(peer.window))
-    }
-
-    /// Starts a call.
-    ///
-    /// # Errors
-    /// What is known to be refused is refused here, `NotSent`: size, an unknown method, draining, no credit.
-    /// The arguments' buffer comes back with the error.
-    pub fn call(&mut self, call: NewCall) -> Result<OutKey, (Error, NewCall)> {
-        match self.check_call(&call) {
-            Some(error) => Err((error, call)),
-            None => {
-                self.hasten(call.latest());
-                Ok(self.calls_out.add(call))
-            }
-        }
-    }
-
-    /// The same for a call that is to be handed out at once, if nothing is in front of it; otherwise it waits like others.
-    ///
-    /// # Errors
-    /// As [`call`](Machine::call).
-    pub fn call_now(
-        &mut self,
-        call: NewCall,
-        now: Time,
-    ) -> Result<(OutKey, Option<Outgoing>), (Error, NewCall)> {
-        let is_clear = |peer: &PeerLimits| {
-            call.body.len() <= self.calls_out.fragment()
-                && self.outbox.is_empty()
-                && self.calls_out.is_clear(peer.window)
-        };
-        if !self.peer.as_ref().is_some_and(is_clear) {
-            return self.call(call).map(|key| (key, None));
-        }
-        if let Some(error) = self.check_call(&call) {
-            return Err((error, call));
-        }
-        self.hasten(call.latest());
-        self.expect_answer(now);
-        self.handed_out = self.handed_out.saturating_add(1);
-        let (key, frame) = self.calls_out.add_and_pop(call, now, self.handed_out);
-        Ok((key, Some(frame)))
-    }
-
-    /// A call is about to be handed out.
-    fn expect_answer(&mut self, now: Time) {
-        if self.calls_out.in_flight() == 0 {
-            self.liveness.expects(now);
-            if self.config.needs_ping {
-                self.hasten(now + PING_AFTER);
-            }
-        }
-    }
-
-    fn check_call(&self, call: &NewCall) -> Option<Error> {
-        let refuse = |code, text: String| Some(Error::new(code, Fate::NotSent, text));
-        let Some(peer) = &self.peer else {
-            return refuse(Code::Unavailable, "the peer has not said hello".into());
-        };
-        if self.peer_drains || self.draining || self.closing {
-            return refuse(Code::Draining, "the connection takes no new calls: it is shutting down".into());
-        }
-        let size = call.body.len();
-        if size > peer.max_message {
-            let text = format!(
-                "the arguments take {size} bytes, the peer's limit is {} (max_message)",
-                peer.max_message
-            );
-            return refuse(Code::TooLarge, text);
-        }
-        if self.config.when_full == WhenFull::Fail && self.outstanding() >= peer.window as usize {
-            return refuse(Code::Overloaded, self.in_flight_text());
-        }
-        let opened = self.opened(call.object)?;
-        if !opened.known {
-            return refuse(Code::UnknownService, opened.text.clone());
-        }
-        match opened.answers.get(usize::from(call.method))? {
-            Answer::Served => None,
-            Answer::Unknown => refuse(Code::UnknownMethod, opened.text.clone()),
-            Answer::Differs => refuse(Code::SchemaMismatch, opened.text.clone()),
-        }
-    }
-
-    pub(super) fn in_flight_text(&self) -> String {
-        let in_flight = self.calls_out.in_flight();
-        format!("{in_flight} in flight, {} of them cancelled and still running", self.calls_out.left_behind())
-    }
-
-    /// The caller leaves a call that has no verdict: whatever comes is for nobody.
-    pub fn cancel(&mut self, key: OutKey) -> Left {
-        let left = self.calls_out.leave(key);
-        match left {
-            Left::NotSent => {}
-            Left::Abort(id) => self.outbox.push_control(Head::new(Kind::Abort, id), Vec::new()),
-            Left::Cancel(id) => self.outbox.push_control(Head::new(Kind::Cancel, id), Vec::new()),
-        }
-        left
-    }
-
-    /// The caller leaves a call that goes on without it.
-    ///
-    /// # Errors
-    /// `Overloaded`, `NotSent` if too many bytes of such calls wait for credit; the call is then removed.
-    pub fn detach(&mut self, key: OutKey) -> Result<(), Error> {
-        self.calls_out.detach(key)
-    }
-
-    /// The number of a call that has been sent at least in part.
-    pub fn number(&self, key: OutKey) -> Option<u64> {
-        self.calls_out.number(key)
-    }
-
-    /// A waiting request is about to be dispatched; `false` if it no longer stands.
-    pub fn begin(&mut self, key: InKey) -> bool {
-        let waiting = self.calls_in.stage(key) == Some(Stage::Waiting);
-        if waiting {
-            self.calls_in.set_stage(key, Stage::Running);
-        }
-        waiting
-    }
-
-    /// A request that was about to be dispatched waits again, until another [`begin`](Machine::begin); `false` if it no
-    /// longer stands.
-    pub fn postpone(&mut self, key: InKey) -> bool {
-        let running = self.calls_in.stage(key) == Some(Stage::Running);
-        if running {
-            self.calls_in.set_stage(key, Stage::Waiting);
-        }
-        running
-    }
-
-    /// How far a call to be served has come; `None` after its verdict.
-    pub fn stage(&self, key: InKey) -> Option<Stage> {
-        self.calls_in.stage(key)
-    }
-
-    /// The handler returned: its value, or (`failed`) the service's own error. A verdict already given stands.
-    pub fn reply(&mut self, key: InKey, failed: bool, payload: Vec<u8>) {
-        if let Some(flags) = self.may_reply(key, failed, payload.len()) {
-            self.outbox.push_verdict(Kind::Reply, flags, key.id(), payload);
-        }
-    }
-
-    /// The same for a value in two parts, of which the second is not copied if it is large.
-    pub fn reply_bytes(&mut self, key: InKey, failed: bool, mut front: Vec<u8>, bytes: Vec<u8>) {
-        let size = front.len().saturating_add(bytes.len());
-        if size <= self.calls_out.fragment() {
-            buffers::append(&mut front, &bytes);
-            buffers::give(bytes);
-            return self.reply(key, failed, front);
-        }
-        if let Some(flags) = self.may_reply(key, failed, size) {
-            self.outbox.push_bytes(flags, key.id(), front, bytes);
-        }
-    }
-
-    /// The flags of the verdict; `None` if there is one already, or it is too large, which is then the verdict.
-    fn may_reply(&mut self, key: InKey, failed: bool, size: usize) -> Option<Flags> {
-        self.calls_in.remove(key)?;
-        let limit = self.peer.as_ref().map_or(0, |peer| peer.max_message);
-        if size > limit {
-            let text = format!("the result takes {size} bytes, the caller's limit is {limit} (max_message)");
-            let error = Error::new(Code::TooLarge, Fate::Completed, text);
-            self.outbox.push_verdict(Kind::Error, Flags::NONE, key.id(), encode_error(&error));
-            return None;
-        }
-        Some(if failed { Flags::FAILED } else { Flags::NONE })
-    }
-
-    /// The same for a verdict that is to be handed out at once, if nothing is in front of it; otherwise it waits like others.
-    pub fn reply_now(&mut self, key: InKey, failed: bool, payload: Vec<u8>) -> Option<Outgoing> {
-        let limit = self.peer.as_ref().map_or(0, |peer| peer.max_message);
-        if !self.outbox.is_open_and_empty() || payload.len() > limit.min(self.calls_out.fragment()) {
-            self.reply(key, failed, payload);
-            return None;
-        }
-        self.calls_in.remove(key)?;
-        self.handed_out = self.handed_out.saturating_add(1);
-        self.calls_next = true;
-        let flags = if failed { Flags::FAILED } else { Flags::NONE };
-        Some(Outgoing::control(Head { flags, ..Head::new(Kind::Reply, key.id()) }, payload))
-    }
-
-    /// The call ended without a value. A verdict already given stands.
-    pub fn refuse(&mut self, key: InKey, error: &Error) {
-        if self.calls_in.remove(key).is_some() {
-            self.outbox.push_verdict(Kind::Error, Flags::NONE, key.id(), encode_error(error));
-        }
-    }
-
-    /// The handler was dropped before its end, as [`Event::Stop`] or a shutdown asked.
-    pub fn stopped(&mut self, key: InKey) {
-        let Some(stage) = self.calls_in.remove(key) else { return };
-        let (kind, payload) = match stage {
-            Stage::Cancelled => (Kind::Cancelled, encode_cancelled(Fate::Started)),
-            Stage::Expired => {
-                let error = Error::new(
-                    Code::DeadlineExceeded,
-                    Fate::Started,
-                    "the deadline passed while the handler ran",
-                );
-                (Kind::Error, encode_error(&error))
-            }
-            Stage::Waiting | Stage::Running => {
-                let error =
-                    Error::new(Code::Draining, Fate::Started, "the server shut down while the handler ran");
-                (Kind::Error, encode_error(&error))
-            }
-        };
-        self.outbox.push_verdict(kind, Flags::NONE, key.id(), payload);
     }
 
     /// The next frame to be sent; `None`: there is nothing now.

@@ -17,6 +17,7 @@ impl Machine {
     ///
     /// # Errors
     /// A [`Violation`] ends the connection; say so with [`close`](Machine::close).
+    #[inline]
     pub fn handle_frame<'a>(&mut self, frame: &'a [u8], now: Time) -> Result<Option<Event<'a>>, Violation> {
         let Parsed { head, options, payload } = self.open_frame(frame, now)?;
         match head.kind {
@@ -60,6 +61,7 @@ impl Machine {
     }
 
     /// Takes the frame's header off, if it may come now.
+    #[inline]
     fn open_frame<'a>(&mut self, frame: &'a [u8], now: Time) -> Result<Parsed<'a>, Violation> {
         self.liveness.heard(now);
         let parsed = parse(frame)?;
@@ -154,6 +156,7 @@ impl Machine {
         Ok(Some(Event::Opened))
     }
 
+    #[inline]
     fn handle_call<'a>(
         &mut self,
         head: Head,
@@ -200,6 +203,7 @@ impl Machine {
         Violation(format!("a message of {size} bytes, the announced limit is {}", self.config.max_message))
     }
 
+    #[inline]
     fn take_call<'a>(
         &mut self,
         head: Head,
@@ -240,6 +244,7 @@ impl Machine {
         Ok(Some(Event::Request { key, object, method, deadline, cause: options.cause, payload }))
     }
 
+    #[inline]
     fn handle_reply<'a>(&mut self, head: Head, part: Part<'a>) -> Result<Option<Event<'a>>, Violation> {
         let whole = !head.flags.has(Flags::MORE) && !head.flags.has(Flags::CONTINUED);
         let (head, payload) = if whole {
@@ -271,6 +276,7 @@ impl Machine {
         self.calls_out.token(number)
     }
 
+    #[inline]
     fn handle_verdict<'a>(&mut self, id: u64, verdict: Verdict<'a>) -> Result<Option<Event<'a>>, Violation> {
         let token = self.calls_out.settle(id).ok_or_else(|| no_such_call(id))?;
         self.liveness.useful();

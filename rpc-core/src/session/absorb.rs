@@ -17,12 +17,14 @@ impl Inner {
         answers > SEND_HARD || (answers > SEND_BUDGET && self.requests.is_full())
     }
 
+    #[inline]
     pub(super) fn absorb_events(&mut self, chores: &mut Chores) {
         while let Some(event) = self.machine.poll_event() {
             self.absorb(event, chores);
         }
     }
 
+    #[inline]
     pub(super) fn absorb(&mut self, event: Event<'_>, chores: &mut Chores) {
         match event {
             Event::Verdict { token, verdict } => {

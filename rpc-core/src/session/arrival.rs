@@ -9,6 +9,7 @@ impl Session {
     ///
     /// # Errors
     /// The peer broke a rule.
+    #[inline]
     pub fn receive(&self, frame: &[u8], now: Time, chores: &mut Chores) -> Result<bool, Violation> {
         let mut inner = self.lock();
         let event = inner.machine.handle_frame(frame, now)?;
@@ -39,13 +40,13 @@ impl Session {
 }
 
 impl Inner {
+    #[inline]
     fn take_in(&mut self, event: Option<Event<'_>>, now: Time, chores: &mut Chores) -> bool {
         if let Some(event) = event {
             self.absorb(event, chores);
         }
         self.absorb_events(chores);
         self.claim_for(chores);
-        let is_due = self.machine.poll_timeout().is_some_and(|due| due <= now);
-        is_due || !self.machine.is_flushed() || !self.watchers.is_empty()
+        self.machine.due() <= now || !self.machine.is_flushed() || !self.watchers.is_empty()
     }
 }

@@ -1,9 +1,9 @@
 //! Which of the waiting threads sits at the link, and who follows when it stands up.
 
-use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use crate::session::Session;
+use crate::session::locked::SEATED;
 use crate::time::Time;
 
 #[derive(Debug, Default)]
@@ -58,7 +58,7 @@ impl Session {
 
     /// Whether a thread sits at the link, and so may sleep there.
     pub fn is_seated(&self) -> bool {
-        self.hints.seated.load(Ordering::Acquire)
+        self.hints.any(SEATED)
     }
 
     /// Gives the seat up; the returned successor must be woken.

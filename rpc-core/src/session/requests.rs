@@ -1,11 +1,11 @@
 //! The peer's calls that wait to be dispatched, and who may dispatch them.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use crate::limits::SEND_BUDGET;
 use crate::proto::InKey;
+use crate::session::locked::REQUESTED;
 use crate::session::{Chores, Inner, Request, Session};
 
 #[derive(Debug, Default)]
@@ -108,7 +108,7 @@ impl Session {
     /// Whether requests wait.
     #[inline]
     pub fn has_requests(&self) -> bool {
-        self.hints.requested.load(Ordering::Acquire)
+        self.hints.any(REQUESTED)
     }
 
     /// Whether requests wait that somebody may dispatch now.

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use farcall_core::limits::MAX_HEAD;
 use farcall_core::proto::{
-    Config, Event, InKey, Machine, NewCall, OutKey, Payload, Role, Verdict, Violation, WhenFull,
+    Config, Event, InKey, Machine, NewCall, OutKey, Payload, Role, Verdict, Violation,
 };
+use farcall_core::testkit;
 use farcall_core::wire::{
     Answer, Flags, Head, Hello, Kind, Open, Opened, Options, VERSION, encode_cancelled, encode_error, parse,
 };
@@ -44,15 +45,7 @@ pub(crate) struct Lone {
 }
 
 pub(crate) fn config(role: Role) -> Config {
-    Config {
-        role,
-        attended_always: true,
-        max_message: MAX_MESSAGE,
-        window: 4,
-        when_full: WhenFull::Wait,
-        codec: "bincode".into(),
-        needs_ping: false,
-    }
+    Config { max_message: MAX_MESSAGE, ..testkit::config(role) }
 }
 
 pub(crate) fn hello(window: u32) -> Hello {

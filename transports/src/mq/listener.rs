@@ -1,10 +1,9 @@
 //! Listening for those who want message queues, and answering each of them at once.
 
-use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use farcall_core::transport::{Link, Listener, Readiness};
+use farcall_core::transport::{Link, Listener};
 use farcall_core::wire::rendezvous::{Answer, Grant, Request, Wish};
 use farcall_core::{Code, Error, Fate};
 use rustix::io::Errno;
@@ -13,19 +12,15 @@ use super::link::{MqLink, Parts};
 use super::{MESSAGES, Terms, peer};
 use crate::mark::{Mark, random};
 use crate::queue::{Queue, explain, unlink};
-use crate::rendezvous::{Caller, Callers, Doors, say};
-use crate::unix::{Claim, occupy};
+use crate::rendezvous::{Answers, Caller, Reception, Site, say};
 use crate::url::Url;
 
-pub(super) struct MqListener {
-    /// Before the callers, so that the path is gone before the socket is.
-    _claim: Option<Claim>,
-    callers: Callers,
+/// What is served.
+struct Queues {
     terms: Terms,
     /// The name that queues have for a moment.
     mark: Mark,
     address: String,
-    url: String,
 }
 
 /// Two queues for a connection.
@@ -36,26 +31,12 @@ struct Pair {
     to_listener: Queue,
 }
 
-impl MqListener {
-    pub(super) fn new(url: &Url, terms: Terms) -> Result<Self, Error> {
-        let door = Doors::default().to_serve(url)?;
-        let (claim, socket) = occupy(url, &door.place)?;
-        let callers = Callers::new(socket).map_err(|error| {
-            let text = format!("{url}: waiting for connections is refused: {error}");
-            Error::new(Code::ResourceExhausted, Fate::NotSent, text).with_source(error)
-        })?;
-        let mark = claim.as_ref().map_or_else(Mark::fresh, |claim| Ok(claim.mark().clone()));
-        Ok(MqListener {
-            _claim: claim,
-            callers,
-            terms,
-            mark: mark.map_err(|error| error.context(url))?,
-            address: door.place.text(),
-            url: format!("{}:{}", url.scheme(), door.address),
-        })
-    }
+pub(super) fn listen(url: &Url, terms: Terms) -> Result<Box<dyn Listener>, Error> {
+    let queues = |Site { address, mark, .. }| Queues { terms, mark, address };
+    Ok(Box::new(Reception::open(url, "", queues)?))
+}
 
-    /// Answers; `None`: no connection has come of it.
+impl Answers for Queues {
     fn answer(&self, caller: Caller) -> Option<Box<dyn Link>> {
         let trust = self.terms.trust.max(caller.request.trust);
         let Caller { socket, request, who, process } = caller;
@@ -92,7 +73,9 @@ impl MqListener {
             }
         }
     }
+}
 
+impl Queues {
     fn pair(&self, request: &Request) -> Result<Pair, Error> {
         let refuse = |code, why: &str| Err(Error::new(code, Fate::NotSent, why.to_owned()));
         if request.wish != Wish::Queues {
@@ -115,24 +98,5 @@ impl MqListener {
             if (found.depth, found.message) == (depth, message) { Ok(queue) } else { Err(Errno::INVAL) }
         });
         made.map_err(|errno| explain(errno, depth, message))
-    }
-}
-
-impl Listener for MqListener {
-    fn accept(&mut self) -> io::Result<Box<dyn Link>> {
-        loop {
-            let caller = self.callers.next()?;
-            if let Some(link) = self.answer(caller) {
-                return Ok(link);
-            }
-        }
-    }
-
-    fn readiness(&self) -> Readiness {
-        self.callers.readiness()
-    }
-
-    fn local_url(&self) -> String {
-        self.url.clone()
     }
 }

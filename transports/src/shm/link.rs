@@ -250,13 +250,12 @@ impl Link for ShmLink {
     fn is_quiet(&self) -> Option<bool> {
         // While a frame waits for room, here or there, each look is a turn.
         // A forked child has no such memory: that comes first.
-        Some(
-            !self.origin.is_elsewhere()
-                && !self.ends.consumer.is_ready()
-                && !(self.blocked.is_some() && self.ends.producer.may_have_room())
-                && !self.ends.consumer.owes_room()
-                && self.vain <= VAIN,
-        )
+        if self.origin.is_elsewhere() {
+            return Some(false);
+        }
+        let can_go_on = self.blocked.is_some() && self.ends.producer.may_have_room();
+        let consumer = &self.ends.consumer;
+        Some(!consumer.is_ready() && !can_go_on && !consumer.owes_room() && self.vain <= VAIN)
     }
 
     fn accepted(&self) -> u64 {

@@ -2,63 +2,41 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 use std::sync::Arc;
 
 use farcall_core::limits::RINGS;
-use farcall_core::transport::{Framed, Link, Listener, Readiness};
+use farcall_core::transport::{Framed, Link, Listener};
 use farcall_core::wire::rendezvous::{Answer, Grant, Request, Wish};
 use farcall_core::{Code, Error, Fate, Trust};
 
 use super::source::{Source, allows, word};
 use super::{Offer, Parts, ShmLink, Terms, peer};
-use crate::mark::Mark;
-use crate::rendezvous::{self, Caller, Callers, Doors};
+use crate::rendezvous::{self, Answers, Caller, Reception, Site};
 use crate::ring::{Layout, Side};
-use crate::unix::{Claim, Place, UnixStream, occupy};
+use crate::unix::UnixStream;
 use crate::url::Url;
 
-pub(crate) struct ShmListener {
-    /// Before the callers, so that the path is gone before the socket is.
-    _claim: Option<Claim>,
-    callers: Callers,
+/// What is served.
+struct Memory {
     terms: Terms,
     source: Source,
     /// Whoever cannot have memory may have the socket as a stream.
     gives_streams: bool,
     address: String,
-    url: String,
 }
 
-impl ShmListener {
-    pub(crate) fn new(url: &Url, terms: Terms, gives_streams: bool) -> Result<Self, Error> {
-        let door = Doors::default().to_serve(url)?;
-        let (claim, socket) = occupy(url, &door.place)?;
-        let callers = Callers::new(socket).map_err(|error| {
-            let text = format!("{url}: waiting for connections is refused: {error}");
-            Error::new(Code::ResourceExhausted, Fate::NotSent, text).with_source(error)
-        })?;
-        let directory = match &door.place {
-            Place::Path(path) => path.parent().unwrap_or(Path::new("/")).to_owned(),
-            Place::Abstract(_) => std::env::temp_dir(),
-        };
-        let mark = claim.as_ref().map_or_else(Mark::fresh, |claim| Ok(claim.mark().clone()));
-        let mark = mark.map_err(|error| error.context(url))?;
-        let kind = terms.memory.unwrap_or_default();
-        // Without this no client would be let in.
-        let options = if allows(kind, Trust::SameUser).is_err() { "?trust=trusted" } else { "" };
-        Ok(ShmListener {
-            _claim: claim,
-            callers,
-            source: Source { kind, mark, directory },
-            terms,
-            gives_streams,
-            address: door.place.text(),
-            url: format!("{}:{}{options}", url.scheme(), door.address),
-        })
-    }
+pub(crate) fn listen(url: &Url, terms: Terms, gives_streams: bool) -> Result<Box<dyn Listener>, Error> {
+    let kind = terms.memory.unwrap_or_default();
+    // Without this no client would be let in.
+    let options = if allows(kind, Trust::SameUser).is_err() { "?trust=trusted" } else { "" };
+    let memory = |Site { address, directory, mark }| {
+        let source = Source { kind, mark, directory };
+        Memory { terms, source, gives_streams, address }
+    };
+    Ok(Box::new(Reception::open(url, options, memory)?))
+}
 
-    /// Answers; `None`: no connection has come of it.
+impl Answers for Memory {
     fn answer(&self, caller: Caller) -> Option<Box<dyn Link>> {
         let trust = self.terms.trust.max(caller.request.trust);
         let Caller { socket, request, who, process } = caller;
@@ -100,7 +78,9 @@ impl ShmListener {
         let _ = say(&socket, &request, trust, Answer::Refused(refusal.code()), &refusal.to_string(), &[]);
         None
     }
+}
 
+impl Memory {
     /// What is offered to somebody who asks for this.
     fn memory(&self, request: &Request, trust: Trust, socket: &Arc<OwnedFd>) -> Result<Offer, Error> {
         let refuse = |code, why: String| Err(Error::new(code, Fate::NotSent, why));
@@ -139,23 +119,4 @@ fn say(
     let grant = Grant { answer, trust, nonce: request.nonce, reason: reason.to_owned() };
     let descriptors: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
     rendezvous::say(socket, &grant, &descriptors)
-}
-
-impl Listener for ShmListener {
-    fn accept(&mut self) -> io::Result<Box<dyn Link>> {
-        loop {
-            let caller = self.callers.next()?;
-            if let Some(link) = self.answer(caller) {
-                return Ok(link);
-            }
-        }
-    }
-
-    fn readiness(&self) -> Readiness {
-        self.callers.readiness()
-    }
-
-    fn local_url(&self) -> String {
-        self.url.clone()
-    }
 }

@@ -146,7 +146,7 @@ fn large_bytes_that_are_given_away_are_not_copied_and_read_as_if_they_had_been()
             let value = (&&Tag::of(&bytes)).given(bytes);
             let mut usual = Vec::new();
             value.encode(codec, &mut usual).unwrap();
-            let is_given = size >= 16 * 1024 && matches!(codec, Codec::Bincode | Codec::Postcard);
+            let is_given = size >= 16 * 1024 && ["bincode", "postcard"].contains(&codec.name());
             match value.into_bytes(codec) {
                 Ok((front, bytes)) => {
                     assert_eq!((is_given, bytes.as_ptr()), (true, at));

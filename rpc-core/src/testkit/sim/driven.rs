@@ -1,20 +1,16 @@
 //! An end that is a real driver and session, on a host whose clock the world sets.
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::bare::gone;
 use super::end::{Asked, End, Ended, Start};
 use super::two_steps::TwoSteps;
-use crate::driver::{Dispatch, Driver, Home, Host, Parts, Receive, Sleeper, Task, Waiting};
+use crate::driver::{Dispatch, Driver, Home, Host, Parts, Receive, Waiting};
 use crate::error::{Code, Error, Fate, Gone};
 use crate::proto::{Config, InKey, Machine, Stage};
 use crate::session::{CallParts, Departure, Outcome, Request, Session, Settled};
-use crate::testkit::ScriptedStream;
+use crate::testkit::{Clockwork, ScriptedStream};
 use crate::time::Time;
 use crate::transport::Framed;
 use crate::wire::{Answer, Open, Opened};
@@ -26,52 +22,6 @@ pub(super) struct Driven {
     dispatching: bool,
     /// Calls whose callers stay, by tag; their slots.
     pending: BTreeMap<u64, u32>,
-}
-
-/// A host that lends nothing but a clock.
-struct Clockwork(AtomicU64);
-
-impl Host for Clockwork {
-    fn processors(&self, _: Option<u32>) -> usize {
-        2
-    }
-
-    fn begin_pause(&self, _: usize) -> bool {
-        false
-    }
-
-    fn end_pause(&self) {}
-
-    fn now(&self) -> Time {
-        Time::from_nanos(self.0.load(Ordering::Relaxed))
-    }
-
-    fn block(&self, wait: &mut dyn FnMut()) -> Result<(), Error> {
-        wait();
-        Ok(())
-    }
-
-    fn sleeper(&self) -> io::Result<Arc<dyn Sleeper>> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    fn attend(&self, _: &Arc<Driver>) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn spawn(&self, _: Task) {}
-
-    fn spawn_blocking(&self, _: Box<dyn FnOnce() + Send>) -> Result<(), Error> {
-        Err(gone("no threads here"))
-    }
-
-    fn report(&self, text: &str) {
-        panic!("reported: {text}");
-    }
-
-    fn call_back(&self, _: Pin<Box<dyn Future<Output = ()> + Send>>) -> Result<(), Error> {
-        Err(gone("no threads here"))
-    }
 }
 
 /// Opens whatever is asked for; the scenario itself takes the calls.
@@ -96,7 +46,7 @@ impl Driven {
 
 impl End for Driven {
     fn new(config: Config, link: Framed<ScriptedStream>) -> Self {
-        let host = Arc::new(Clockwork(AtomicU64::new(0)));
+        let host = Arc::new(Clockwork::default());
         let driver = Driver::new(Parts {
             session: Session::new(Machine::new(config, Time::default())),
             link: Box::new(TwoSteps::new(link)),
@@ -110,7 +60,7 @@ impl End for Driven {
     }
 
     fn turn(&mut self, now: Time) {
-        self.host.0.store(now.as_nanos(), Ordering::Relaxed);
+        self.host.set(now);
         self.driver.turn(Receive::Yes, false);
         if self.session().is_ready() && !std::mem::replace(&mut self.opened, true) {
             self.session().open("Sim", [("call", 0)].into_iter()).expect("one service");
