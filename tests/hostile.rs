@@ -360,9 +360,7 @@ fn a_client_that_never_reads_its_replies_costs_a_bounded_amount_of_memory() {
     let before = good.peak_memory().wait().unwrap();
     let [hello, open, call, ..] = &frames(&recording)[..] else { panic!("a hello, an opening, a call") };
     let mut calls = [&recording[..PREFACE], &framed(hello), &framed(open)].concat();
-    for number in 1..=250_u64 {
-        calls.extend(framed(&renumbered(call, number << 16)));
-    }
+    (1..=250_u64).for_each(|number| calls.extend(framed(&renumbered(call, number << 16))));
     let mut deaf = Raw::connect(&path);
     assert!(deaf.say_what_is_taken(&calls) > 0);
     for n in 0..500 {
@@ -370,9 +368,8 @@ fn a_client_that_never_reads_its_replies_costs_a_bounded_amount_of_memory() {
     }
     let grown = good.peak_memory().wait().unwrap() - before;
     assert!(grown < 32 * 1024, "{grown} KiB more for 250 replies of 1 MiB that nobody reads");
-    // It is served if it reads after all.
     let (_hello, _opened) = (deaf.next_frame(true), deaf.next_frame(false));
-    let mut bytes = 0;
+    let mut bytes = 0; // it is served if it reads after all
     while bytes < 250 << 20 {
         let frame = deaf.next_frame(false);
         assert_eq!(frame[0], raw::REPLY);
@@ -388,8 +385,8 @@ fn a_flood_of_connections_that_uses_up_the_descriptors_passes_and_the_server_rec
     let peer = cast("serve", &format!("unix:{}", path.display())).files(48).start();
     let good: ProbeClient = farcall::connect(peer.url()).wait().unwrap();
     assert_eq!(good.add(1, 2).wait().unwrap(), 3);
-    for flood in 0..3 {
-        let flood: Vec<Raw> = (0..100 + flood).map(|_| Raw::connect(&path)).collect();
+    for more in 0..3 {
+        let flood: Vec<Raw> = (0..100 + more).map(|_| Raw::connect(&path)).collect();
         for n in 0..200 {
             assert_eq!(good.add(n, 1).wait().unwrap(), n + 1);
         }

@@ -9,6 +9,7 @@ mod connection;
 mod pool;
 mod priority;
 mod reply;
+mod starting;
 
 pub use batch::submit_all;
 pub use call::{Call, call};

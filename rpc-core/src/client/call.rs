@@ -2,18 +2,15 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::task::Waker;
 use std::time::Duration;
 
 use crate::buffers;
 use crate::client::pool::Pooled;
 use crate::client::{ClientCore, Reply};
 use crate::codec::Encodings;
-use crate::context;
 use crate::driver::{Driver, Patience, with_thread_waker};
 use crate::error::{Code, Error, Fate};
-use crate::limits::{EXACT, MAX_DEADLINE};
-use crate::session::{CallParts, Departure, Settled, Started};
+use crate::session::{Departure, Settled};
 
 /// A call of a remote method. Nothing happens until it is started, which happens at its first poll, or by
 /// [`wait`](Call::wait), [`submit`](Call::submit), [`on_complete`](Call::on_complete) or [`detach`](Call::detach).
@@ -125,63 +122,6 @@ impl<T, E> Call<T, E> {
 
     pub(super) fn driver(&self) -> &Arc<Driver> {
         &self.core.connection.handle().driver
-    }
-
-    /// Starts the call unless it has been started; a call of a pool, where it can be started.
-    pub(super) fn start(
-        &mut self,
-        waker: Option<&Waker>,
-        departure: Departure,
-        awake: bool,
-    ) -> Option<Started> {
-        self.choose();
-        let mut started = self.start_here(waker, departure, awake);
-        while started.is_none() && self.starts_again() {
-            started = self.start_here(waker, departure, awake);
-        }
-        started
-    }
-
-    /// Starts the call on its connection unless it has been started.
-    fn start_here(&mut self, waker: Option<&Waker>, departure: Departure, awake: bool) -> Option<Started> {
-        let body = match std::mem::replace(&mut self.state, State::Done) {
-            State::Encoded(body) => body,
-            other => {
-                self.state = other;
-                return None;
-            }
-        };
-        let driver = self.driver();
-        let (inherited, cause) = context::inherited(driver);
-        let deadline = self.deadline.min(MAX_DEADLINE);
-        let priority = self.priority;
-        let exact = deadline < EXACT || inherited.is_some();
-        let now = if exact { driver.host().now() } else { driver.host().lately() };
-        let own = now + deadline;
-        let deadline = inherited.map_or(own, |inherited| inherited.min(own));
-        let (object, method) = (self.core.object, self.method);
-        let looks = driver.is_polite();
-        let parts = |body| CallParts { object, method, body, now, deadline, cause, looks, priority };
-        let mut started = driver.start(parts(body), waker.cloned(), departure, awake);
-        // Credit may have come back that nobody has read, and who fails at once never reads.
-        if let Err((error, body)) = &mut started
-            && error.code() == Code::Overloaded
-        {
-            let body = std::mem::take(body);
-            driver.touch();
-            started = driver.start(parts(body), waker.cloned(), departure, awake);
-        }
-        match started {
-            Ok(started) => {
-                self.state = State::Started(started.token);
-                Some(started)
-            }
-            Err((error, body)) => {
-                buffers::give(body);
-                self.state = State::Refused(error);
-                None
-            }
-        }
     }
 
     /// What was attempted, in front of why it failed.

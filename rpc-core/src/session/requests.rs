@@ -168,13 +168,12 @@ impl Session {
         let key = inner.waiters.key(token)?;
         let number = inner.machine.number(key)?;
         let caused = |request: &Request| request.cause == Some(number);
-        let next = loop {
+        loop {
             let at = inner.requests.queue.iter().position(caused)?;
             match inner.requests.take(at) {
                 Some(request) if !inner.machine.begin(request.key) => {}
-                next => break next,
+                next => return next,
             }
-        };
-        next
+        }
     }
 }
