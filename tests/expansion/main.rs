@@ -2,6 +2,13 @@
 
 #![deny(warnings, missing_docs, unsafe_code)]
 #![allow(unreachable_pub)]
+#![expect(
+    clippy::len_without_is_empty,
+    clippy::let_underscore_future,
+    clippy::too_many_arguments,
+    clippy::ptr_arg,
+    reason = "these traits show what may be written, not what is well written"
+)]
 
 pub mod conditional_method;
 pub mod crate_path;
