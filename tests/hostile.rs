@@ -4,10 +4,9 @@
 mod peers;
 
 use std::path::PathBuf;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use farcall::{Code, Fate, ServerHandle};
+use farcall::{Code, ServerHandle};
 use peers::process::{self, Peer, cast};
 use peers::raw::{self, PREFACE, Raw, bare, framed, frames, record, renumbered, with_deadline};
 use peers::service::{Gauge, ProbeClient, ProbeServer, Subject};
@@ -183,12 +182,11 @@ fn whoever_does_not_say_hello_is_shown_the_door_after_five_seconds() {
 #[test]
 fn a_server_that_says_nothing_is_given_up_after_five_seconds() {
     let _dog = watch(30);
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (silent, began) = (std::net::TcpListener::bind("127.0.0.1:0").unwrap(), Instant::now());
     let url = format!("tcp://{}", silent.local_addr().unwrap());
-    let began = Instant::now();
     let error = farcall::connect::<TargetClient>(url.as_str()).wait().unwrap_err();
-    assert_eq!((error.code(), error.fate()), (Code::Unavailable, Fate::NotSent), "{error:?}");
-    assert!(error.to_string().contains(&url) && error.to_string().contains("no answer within 5s"), "{error}");
+    assert_eq!((error.code(), error.fate()), (Code::Unavailable, farcall::Fate::NotSent));
+    assert!(error.to_string().starts_with(&format!("{url}: no answer within 5s")), "{error}");
     assert!((4..7).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
 }
 
@@ -234,7 +232,7 @@ fn frames_that_bring_nothing_are_borne_for_a_while_only() {
     attacker.say(&recording[..PREFACE]);
     attacker.say(&framed(&frames(&recording)[0]));
     let mut reader = attacker.again();
-    let heard = thread::spawn(move || reader.wait_for_the_end());
+    let heard = std::thread::spawn(move || reader.wait_for_the_end());
     let ping = framed(&bare(raw::PING, 7)).repeat(100);
     while attacker.say(&ping) {}
     assert!(heard.join().unwrap().len() < 1 << 20);
@@ -286,7 +284,7 @@ fn calls_beyond_the_window_end_their_connection_and_its_handlers() {
     let mut attacker = Raw::connect(&hanging.path);
     attacker.say(&hanging.greeting);
     let mut reader = attacker.again();
-    let heard = thread::spawn(move || reader.wait_for_the_end());
+    let heard = std::thread::spawn(move || reader.wait_for_the_end());
     for number in 1..=300 {
         attacker.say(&framed(&renumbered(&hanging.call, number << 16)));
     }
