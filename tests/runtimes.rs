@@ -60,8 +60,9 @@ async fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
 #[test]
 fn a_call_polled_once_and_held_delays_no_other_task() {
     let _dog = watch(30);
-    let stage = stage();
     for runtime in [current_thread(), multi_thread()] {
+        // Nothing hangs there from before.
+        let stage = stage();
         runtime.block_on(async {
             let probe: ProbeClient = farcall::connect(stage.url()).await.unwrap();
             let (mut held, mut hanging) = (probe.hanging(1), probe.hang());
