@@ -7,9 +7,8 @@ use crate::client::Call;
 use crate::client::call::State;
 use crate::context;
 use crate::error::Code;
-use crate::limits::{CLOCK_TICK, EXACT, MAX_DEADLINE};
+use crate::limits::{EXACT, MAX_DEADLINE};
 use crate::session::{CallParts, Departure, Started};
-use crate::time::Time;
 
 impl<T, E> Call<T, E> {
     /// Starts the call unless it has been started; a call of a pool, where it can be started.
@@ -48,9 +47,7 @@ impl<T, E> Call<T, E> {
         let exact = deadline < EXACT || inherited.is_some();
         let now = if exact { driver.host().now() } else { driver.host().lately() };
         let own = now + deadline;
-        // What is left was reckoned from a reading of the clock that may have been late, which adds up in calls inside calls.
-        let reckoned = |until: Time| if until.since(now) < EXACT { until } else { until + CLOCK_TICK };
-        let deadline = inherited.map_or(own, |inherited| reckoned(inherited).min(own));
+        let deadline = inherited.map_or(own, |inherited| inherited.min(own));
         let (object, method) = (self.core.object, self.method);
         let looks = driver.is_polite();
         let parts = |body| CallParts { object, method, body, now, deadline, cause, looks, priority };
