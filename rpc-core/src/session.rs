@@ -100,6 +100,11 @@ impl Session {
         }
     }
 
+    /// See [`Machine::cut_at`].
+    pub fn cut_at(&self, fragment: usize) {
+        self.lock().machine.cut_at(fragment);
+    }
+
     /// Time has passed, and frames are taken to be sent: about `budget` bytes.
     ///
     /// Many at once: a lock that is taken right after something was written for another processor waits for that.

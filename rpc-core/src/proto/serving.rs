@@ -84,7 +84,7 @@ impl Machine {
         }
     }
 
-    /// The handler was dropped before its end, as [`Event::Stop`] or a shutdown asked.
+    /// The handler was dropped before its end, as [`Event::Stop`](crate::proto::Event::Stop) or a shutdown asked.
     pub fn stopped(&mut self, key: InKey) {
         let Some(stage) = self.calls_in.remove(key) else { return };
         let (kind, payload) = match stage {

@@ -106,11 +106,6 @@ impl Session {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// See [`Machine::cut_at`].
-    pub fn cut_at(&self, fragment: usize) {
-        self.lock().machine.cut_at(fragment);
-    }
-
     /// Nothing is due before this.
     #[inline]
     pub fn due(&self) -> Time {
