@@ -33,7 +33,7 @@ pub(crate) struct Claim {
     ours: Option<(u64, u64)>,
     /// The process that holds the claim: a forked child must not clear away what its parent serves.
     holder: u32,
-    _lock: OwnedFd,
+    lock: OwnedFd,
     #[cfg(feature = "shm")]
     mark: Mark,
 }
@@ -64,7 +64,7 @@ impl Claim {
             name,
             ours: None,
             holder: std::process::id(),
-            _lock: sign(lock, words),
+            lock: sign(lock, words),
             #[cfg(feature = "shm")]
             mark,
         };
@@ -142,6 +142,8 @@ impl Drop for Claim {
         {
             let _ = unlinkat(&self.directory, &self.name, AtFlags::empty());
         }
+        // Not only by closing it: a child that is being started elsewhere in this process holds it until its exec(2).
+        let _ = flock(&self.lock, FlockOperation::NonBlockingUnlock);
     }
 }
 
