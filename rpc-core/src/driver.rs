@@ -7,7 +7,7 @@
 //! Locks, in the order in which they may be taken: the turn, then the session. Neither is held while user code runs.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::error::{Code, Error, Fate, Gone};
@@ -64,6 +64,8 @@ pub struct Driver {
     wanted: AtomicBool,
     /// Threads that wait for the turn.
     awaiting: AtomicU32,
+    /// When somebody who only polls has asked whether the peer lives; in nanoseconds.
+    asked: AtomicU64,
     host: Arc<dyn Host>,
     server: Option<Arc<dyn Dispatch>>,
     home: Home,
@@ -133,6 +135,7 @@ impl Driver {
             turn: Mutex::new(Turn::new(link)),
             wanted: AtomicBool::new(false),
             awaiting: AtomicU32::new(0),
+            asked: AtomicU64::new(0),
             room: AtomicUsize::new(0),
             waiting,
             looks_free,

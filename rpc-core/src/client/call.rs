@@ -267,10 +267,7 @@ impl<T, E: From<Error>> Call<T, E> {
         }
         let State::Started(token) = self.state else { return Some(self.refused()) };
         let driver = Arc::clone(self.driver());
-        let settled = driver.session().try_take(token).or_else(|| {
-            driver.touch();
-            driver.session().try_take(token)
-        })?;
+        let settled = driver.session().try_take(token).or_else(|| driver.look_in(token))?;
         self.state = State::Done;
         if self.ends_again(&settled) {
             return self.try_take();

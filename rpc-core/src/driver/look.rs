@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
+use std::time::Duration;
 
 use crate::driver::polite::{Moment, Patience, Waiting};
 use crate::driver::{Driver, Receive};
@@ -37,6 +38,9 @@ const IN_A_ROW: u32 = 16;
 
 /// So many rows of looks one poll takes, also if it never sleeps.
 const ROWS: u32 = 64;
+
+/// The sleep of who only wants to hear what a sleeper is told.
+const A_MOMENT: Duration = Duration::from_micros(1);
 
 /// What came of looking out for a verdict.
 struct Found {
@@ -76,12 +80,22 @@ impl Driver {
         let Ok(mut turn) = self.turn.try_lock() else { return Glance::Taken };
         turn.stay_awake();
         let now = self.time();
+        let is_due = self.session.due() <= now;
         let is_quiet = turn.link.as_ref().and_then(|link| link.is_quiet()) == Some(true);
-        if is_quiet && self.session.due() > now {
+        if is_quiet && !is_due {
             self.let_go(turn, true);
             return Glance::Quiet;
         }
-        if self.turn_with(turn, Receive::Glance, may_dispatch, now) { Glance::More } else { Glance::Turned }
+        if self.turn_with(turn, Self::look_when(is_due), may_dispatch, now) {
+            Glance::More
+        } else {
+            Glance::Turned
+        }
+    }
+
+    /// What is due is seen to also if nothing has come.
+    fn look_when(is_due: bool) -> Receive {
+        if is_due { Receive::Yes } else { Receive::Glance }
     }
 
     /// Looks for this call's verdict, again and again while the moments just pass and nobody else needs the turn.
@@ -106,7 +120,7 @@ impl Driver {
                 return Found { glance: Glance::Quiet, moment, settled: None };
             }
         }
-        let (more, settled) = self.turn_for(turn, token, now);
+        let (more, settled) = self.turn_for(turn, token, Self::look_when(is_due), now);
         let moment = if settled.is_some() { Moment::Passed } else { patience.moment(host) };
         Found { glance: if more { Glance::More } else { Glance::Turned }, moment, settled }
     }
@@ -147,6 +161,8 @@ impl Driver {
                 }
                 Moment::Passed => rows += 1,
                 Moment::Over if has_moved => {}
+                // Whoever attends hears of the peer's death; who only looks does not.
+                _ if patience.is_long() => break,
                 Moment::GiveWay if std::mem::take(&mut may_give_way) => {
                     patience.rest(host);
                     host.give_way();
@@ -206,6 +222,24 @@ impl Driver {
         }
     }
 
+    /// Who never sleeps hears what a sleeper would be told: that the peer has died.
+    fn ask(self: &Arc<Self>, token: u32) -> Option<Settled> {
+        let until = self.host.now() + A_MOMENT;
+        self.wait_for(until, None, true, |session, _| session.try_take(token))
+    }
+
+    /// One look of somebody who polls for a verdict without waiting.
+    pub fn look_in(self: &Arc<Self>, token: u32) -> Option<Settled> {
+        self.touch();
+        let settled = self.session.try_take(token);
+        let lately = self.host.lately().as_nanos();
+        // Not at every look: it takes some microseconds.
+        let asks = settled.is_none()
+            && self.attendants.is_empty()
+            && self.asked.swap(lately, Ordering::Relaxed) != lately;
+        if asks { self.ask(token) } else { settled }
+    }
+
     /// Waits politely for a call's verdict; `None`: it has taken longer than that.
     ///
     /// `started`: just now, and whether alone.
@@ -235,6 +269,13 @@ impl Driver {
             // Another thread may have received the verdict.
             if let Some(settled) = self.session.try_take(token) {
                 break Some(settled);
+            }
+            if patience.is_long() {
+                patience.rest(host);
+                if let Some(settled) = self.ask(token) {
+                    break Some(settled);
+                }
+                patience.renew();
             }
             match found.moment {
                 _ if has_moved || found.glance == Glance::More => {}

@@ -16,6 +16,9 @@ const OF_A_KIB: Duration = Duration::from_micros(1);
 /// The most that a wait is longer because much has come or gone.
 const LONGEST: Duration = Duration::from_micros(200);
 
+/// So long nobody waits who may sleep.
+const LONG: Duration = Duration::from_millis(2);
+
 /// How much has come and gone lately: behind 64 KiB of silence are no reason to sleep, behind 64 bytes they are.
 #[derive(Debug, Default)]
 pub(super) struct Weight(AtomicU32);
@@ -85,6 +88,8 @@ pub struct Patience {
     looks_free: bool,
     looks: u32,
     since: Option<Time>,
+    /// How long it had lasted at the last look at the clock.
+    passed: Duration,
     /// How long it lasts since something has come.
     lasts: Duration,
     /// When a task left the processor to others.
@@ -101,6 +106,7 @@ impl Patience {
             looks_free,
             looks: 0,
             since: None,
+            passed: Duration::ZERO,
             lasts: LOOK_AGAIN,
             left: None,
         }
@@ -108,7 +114,7 @@ impl Patience {
 
     /// Begins again: something has come.
     pub fn renew(&mut self) {
-        (self.looks, self.since) = (0, None);
+        (self.looks, self.since, self.passed) = (0, None, Duration::ZERO);
     }
 
     /// It lasts so much longer than usual.
@@ -133,11 +139,17 @@ impl Patience {
         }
         let now = host.now();
         let passed = now.since(*self.since.get_or_insert(now));
+        self.passed = passed;
         if self.pauses && (passed < PAUSE || self.waiting == Waiting::Spin) {
             return Moment::Passed;
         }
         self.rest(host);
         if passed < self.lasts || self.waiting == Waiting::Spin { Moment::GiveWay } else { Moment::Over }
+    }
+
+    /// Whether it has lasted so long that whoever never sleeps asks for what a sleeper would be told.
+    pub(super) fn is_long(&self) -> bool {
+        self.passed > LONG
     }
 
     /// A task leaves the processor to the others that are ready.

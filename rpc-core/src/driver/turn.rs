@@ -147,10 +147,11 @@ impl Driver {
         self: &Arc<Self>,
         turn: MutexGuard<'_, Turn>,
         token: u32,
+        receive: Receive,
         now: Time,
     ) -> (bool, Option<Settled>) {
         let mut chores = Chores::of_caller(token);
-        let (again, closed) = self.part_of_turn(turn, Receive::Glance, now, &mut chores);
+        let (again, closed) = self.part_of_turn(turn, receive, now, &mut chores);
         if self.was_wanted() {
             self.flush_by(now, |_| {});
         }
