@@ -42,6 +42,11 @@ pub trait Dispatch: Send + Sync {
     /// Answers the opening of a service under a number; called in the order of arrival, within a turn, before any of its calls arrives.
     fn open(&self, object: u32, open: Open) -> Opened;
 
+    /// Whether there is anything that the peer may call.
+    fn serves(&self) -> bool {
+        true
+    }
+
     /// Serves one request, from `now` on; gives the time at its end. Called in the order of arrival, by one thread at a
     /// time except for callbacks inside a wait.
     fn dispatch(&self, driver: &Arc<Driver>, request: Request, now: Time) -> Time;
@@ -262,7 +267,7 @@ impl Driver {
     /// made inside calls, what is left to them is reckoned exactly: it would add up over thousands of them.
     pub fn time(&self) -> Time {
         let lately = self.host.lately();
-        let may_nest = self.server.is_some() && self.session.has_outstanding();
+        let may_nest = self.session.has_outstanding() && self.server.as_ref().is_some_and(|it| it.serves());
         let is_fine = !may_nest && lately + CLOCK_TICK + CLOCK_TICK < self.session.due();
         if is_fine { lately } else { self.host.now() }
     }

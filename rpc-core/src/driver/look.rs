@@ -210,12 +210,10 @@ impl Driver {
     }
 
     /// Somebody who has looked at the link without being its attendant goes away: the attendants and the thread that sits
-    /// there are to hear of its news. Not if nobody waits for any: to announce a sleep takes as long as a cache line's travel,
-    /// and the next call would take it back. Who begins to wait calls for an attendant, who announces it.
+    /// there are to hear of its news.
     fn leave_link(self: &Arc<Self>) {
-        let is_awaited = self.server.is_some() || self.session.awaits_news();
         let others_sleep = || !self.attendants.is_empty() || self.session.is_seated();
-        if is_awaited && others_sleep() && !self.standing().quiet {
+        if others_sleep() && !self.standing().quiet {
             self.rouse();
         } else if self.session.has_requests() {
             self.attendants.wake();

@@ -147,6 +147,10 @@ impl Dispatch for Router {
         self.opened(object, open)
     }
 
+    fn serves(&self) -> bool {
+        !self.services.is_empty()
+    }
+
     fn dispatch(&self, driver: &Arc<Driver>, request: crate::session::Request, now: Time) -> Time {
         self.call(driver, request, now)
     }

@@ -29,19 +29,11 @@ pub(super) const UNSENT: u8 = 2;
 pub(super) const SEATED: u8 = 4;
 /// Calls are outstanding.
 pub(super) const OUTSTANDING: u8 = 8;
-/// Somebody waits for something that is no verdict.
-pub(super) const WATCHED: u8 = 16;
 
 impl Hints {
     #[inline]
     pub(super) fn any(&self, of: u8) -> bool {
         self.bits.load(Ordering::Acquire) & of != 0
-    }
-}
-
-impl Inner {
-    fn is_watched(&self) -> bool {
-        !self.watchers.is_empty() || !self.mourners.is_empty()
     }
 }
 
@@ -76,8 +68,7 @@ impl Drop for Locked<'_> {
         let bits = bit(REQUESTED, !self.inner.requests.is_empty())
             | bit(UNSENT, !self.inner.machine.is_flushed())
             | bit(SEATED, self.inner.bench.is_seated())
-            | bit(OUTSTANDING, self.inner.machine.outstanding() > 0)
-            | bit(WATCHED, self.inner.is_watched());
+            | bit(OUTSTANDING, self.inner.machine.outstanding() > 0);
         self.hints.bits.store(bits, Ordering::Release);
     }
 }
@@ -110,12 +101,6 @@ impl Session {
     #[inline]
     pub fn due(&self) -> Time {
         Time::from_nanos(self.hints.due.load(Ordering::Relaxed))
-    }
-
-    /// Whether somebody waits for something that the peer will send.
-    #[inline]
-    pub fn awaits_news(&self) -> bool {
-        self.hints.any(OUTSTANDING | WATCHED)
     }
 
     /// Whether calls are outstanding.

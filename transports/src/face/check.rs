@@ -71,6 +71,10 @@ impl<'c> Agreement<'c> {
     }
 
     fn judge(&self, answer: Result<farcall_core::wire::Opened, Error>) -> Result<(), Error> {
+        if self.driver().capabilities().survives_peer {
+            let text = "check=strict: a mailbox has no server to ask; each call is compared when it is taken";
+            return Err(Error::config(format!("{}: {text}", self.url)));
+        }
         let verdict = answer.and_then(|opened| self.client.check(&opened));
         verdict.map_err(|error| super::dial::refused(self.url, error))
     }

@@ -97,7 +97,7 @@ impl CallerLink {
         for (call, stage) in over {
             if stage == Stage::Waiting {
                 self.waiting.retain(|_, waiting| waiting.call != call);
-                let why = "the mailbox was full until the deadline";
+                let why = "the mailbox was full until just before the deadline";
                 self.refuse(call, Code::DeadlineExceeded, Fate::NotSent, why);
             } else {
                 self.refuse(
