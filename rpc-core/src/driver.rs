@@ -314,7 +314,7 @@ impl Driver {
         self.turn(Receive::Yes, self.anyone_dispatches());
     }
 
-    /// An attendant's timers are set too late, or somebody begins to wait for news: it looks, and listens from then on.
+    /// An attendant's timers are set too late: it sets them again.
     pub fn rearm(&self) {
         self.attendants.wake();
     }

@@ -138,11 +138,9 @@ impl Future for Closing {
         for parting in self.begin() {
             let driver = Arc::clone(&parting.driver);
             parting.over = parting.step(driver.session(), cx.waker()).is_some();
-            if parting.over {
-                continue;
-            }
-            driver.rearm();
-            if let Err(error) = driver.host().attend(&driver) {
+            if !parting.over
+                && let Err(error) = driver.host().attend(&driver)
+            {
                 return Poll::Ready(Err(error));
             }
         }

@@ -106,7 +106,6 @@ impl Driver {
             return Found { glance: Glance::Taken, moment: patience.moment(host), settled: None };
         };
         turn.stay_awake();
-        patience.allow(self.weight.longer());
         let now = self.time();
         let is_due = self.session.due() <= now;
         for look in 0.. {
@@ -149,7 +148,7 @@ impl Driver {
             let found = self.look_out(token, &mut patience);
             let has_moved = std::mem::replace(&mut moves, self.moves()) != moves;
             if has_moved {
-                patience.renew();
+                self.renew(&mut patience);
             }
             settled = found.settled.or_else(|| self.session.try_take(token));
             match found.moment {
@@ -262,7 +261,7 @@ impl Driver {
             // A large message is on its way, or others' verdicts are.
             let has_moved = std::mem::replace(&mut moves, self.moves()) != moves;
             if has_moved {
-                patience.renew();
+                self.renew(&mut patience);
             }
             // Another thread may have received the verdict.
             if let Some(settled) = self.session.try_take(token) {
@@ -273,7 +272,7 @@ impl Driver {
                 if let Some(settled) = self.ask(token) {
                     break Some(settled);
                 }
-                patience.renew();
+                self.renew(&mut patience);
             }
             match found.moment {
                 _ if has_moved || found.glance == Glance::More => {}
