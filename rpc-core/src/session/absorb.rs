@@ -35,7 +35,9 @@ impl Inner {
                     Verdict::Error(error) => Settled::Error(error),
                     Verdict::Cancelled(fate) => Settled::cancelled(fate),
                 };
+                // Once only: the next call that is started may get the slot, and its verdict be among what comes now.
                 if chores.token == Some(token) {
+                    chores.token = None;
                     chores.settled = Some(settled);
                     chores.spent = self.waiters.release(token);
                 } else if let Some(waker) = self.waiters.settle(token, settled) {
