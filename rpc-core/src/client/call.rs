@@ -183,32 +183,12 @@ impl<T, E: From<Error>> Call<T, E> {
         let driver = Arc::clone(self.driver());
         let mut result = None;
         let blocked = driver.host().block(&mut || {
-            let polite = driver.is_polite();
-            let started = if polite {
-                self.start_here(None, Departure::AtOnce, true)
-            } else {
-                with_thread_waker(|waker| self.start_here(Some(waker), Departure::AtOnce, false))
-            };
-            match started {
-                Some(started) if polite => driver.flush_awake(started.at),
-                Some(started) => driver.flush_at(started.at),
-                None => {}
-            }
-            result = Some(match self.state {
-                State::Started(token) => {
-                    let mut alone = started.map(|started| started.alone);
-                    let settled = loop {
-                        let waited = driver.wait_politely(token, alone);
-                        let settled = waited.or_else(|| driver.wait(token, started.is_some() && !polite));
-                        if let Some(settled) = settled {
-                            break settled;
-                        }
-                        alone = Some(driver.session().is_alone());
-                    };
+            result = Some(match self.settle(&driver) {
+                Some(settled) => {
                     self.state = State::Done;
                     (!self.ends_again(&settled)).then(|| self.finish(settled))
                 }
-                _ => (!self.starts_again()).then(|| self.refused()),
+                None => (!self.starts_again()).then(|| self.refused()),
             });
         });
         match (result, blocked) {
@@ -221,6 +201,36 @@ impl<T, E: From<Error>> Call<T, E> {
             (None, Ok(())) => {
                 Some(Err(Error::new(Code::Internal, Fate::Unknown, "the host did not wait").into()))
             }
+        }
+    }
+
+    /// The verdict, for which this thread waits, of a call that is started if need be; `None`: it cannot be.
+    fn settle(&mut self, driver: &Arc<Driver>) -> Option<Settled> {
+        if let State::Started(token) = self.state
+            && let Some(settled) = driver.session().try_take(token)
+        {
+            return Some(settled);
+        }
+        let polite = driver.is_polite();
+        let started = if polite {
+            self.start_here(None, Departure::AtOnce, true)
+        } else {
+            with_thread_waker(|waker| self.start_here(Some(waker), Departure::AtOnce, false))
+        };
+        match started {
+            Some(started) if polite => driver.flush_awake(started.at),
+            Some(started) => driver.flush_at(started.at),
+            None => {}
+        }
+        let State::Started(token) = self.state else { return None };
+        let mut alone = started.map(|started| started.alone);
+        loop {
+            let waited = driver.wait_politely(token, alone == Some(true));
+            let settled = waited.or_else(|| driver.wait(token, started.is_some() && !polite));
+            if settled.is_some() {
+                return settled;
+            }
+            alone = Some(driver.session().is_alone());
         }
     }
 

@@ -144,17 +144,14 @@ impl Session {
         let entry = inner.waiters.slots.vacant_key();
         let token = u32::try_from(entry).expect("calls are bounded far below 2^32");
         let call = NewCall { token, object, method, body, at: now, deadline, cause, priority };
-        let called = if at_once {
-            inner.machine.call_now(call, now, out)
-        } else {
-            inner.machine.call(call)
-        };
+        let called = if at_once { inner.machine.call_now(call, now, out) } else { inner.machine.call(call) };
         let key = called.map_err(|(error, call)| (error, call.body))?;
         // Dropped when the lock is free, if it is not wanted.
         let waker = if alone && looks { None } else { waker.take() };
         inner.waiters.slots.insert(Waiter { key, settled: None, waker });
         let sooner = inner.armed.is_none_or(|armed| deadline < armed);
-        let many = out.is_none() && inner.machine.queued().is_multiple_of(FLUSH_EVERY);
+        let together = if out.is_some() { inner.machine.outstanding() } else { inner.machine.queued() };
+        let many = together.is_multiple_of(FLUSH_EVERY);
         Ok(Started { token, alone, many, at: now, sooner })
     }
 
