@@ -253,6 +253,31 @@ fn a_child_that_keeps_the_dead_servers_socket_delays_no_thread() {
 }
 
 #[test]
+fn a_child_that_keeps_the_dead_servers_socket_delays_nobody_who_polls() {
+    let _dog = watch(40);
+    if !kernel_names_speakers() {
+        return;
+    }
+    for _ in 0..ROUNDS {
+        let directory = directory();
+        let peer = Peer::serving(&socket(&directory));
+        let probe: ProbeClient = farcall::connect(peer.url()).wait().unwrap();
+        let _heirs = Heirs(probe.bequeath_sockets().wait().unwrap());
+        let mut call = probe.hang().submit();
+        probe.hanging(1).wait().unwrap();
+        let death = Death::of(peer.pid());
+        let error = loop {
+            match call.try_take() {
+                Some(result) => break result.unwrap_err(),
+                None => thread::yield_now(),
+            }
+        };
+        death.was_noticed(Instant::now(), SOON);
+        assert_eq!((error.code(), error.fate()), (Code::PeerGone(Gone::Exited), Fate::Unknown));
+    }
+}
+
+#[test]
 fn a_child_that_keeps_the_dead_servers_socket_delays_no_task() {
     let _dog = watch(40);
     if !kernel_names_speakers() {
