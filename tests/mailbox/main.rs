@@ -208,6 +208,28 @@ fn detached_by_many_threads_each_call_is_put_or_its_thread_is_told() {
 }
 
 #[test]
+fn what_cannot_be_called_back_is_not_offered_and_a_handler_is_told() {
+    let _dog = Watchdog::over("offered", LIMIT);
+    let mailbox = Mailbox::new();
+    let offered = || farcall::connect::<TestedClient>(&*mailbox.0).offer(ListServer::new(Lists::default()));
+    let awaited = block_on(async { offered().await });
+    for error in [offered().wait().unwrap_err(), awaited.unwrap_err()] {
+        assert_eq!((error.code(), error.fate()), (Code::Unsupported, Fate::NotSent), "{error}");
+        let says = format!(
+            "{}: List is offered to be called back, and mailbox: carries calls one way only; use another wire for it, \
+             such as unix:",
+            mailbox.0
+        );
+        assert_eq!(error.to_string(), says);
+    }
+    let subject = farcall::testkit::Subject::default();
+    let _server = farcall::serve(&*mailbox.0, TestedServer::new(subject)).wait().unwrap();
+    let client: TestedClient = farcall::connect(&*mailbox.0).wait().unwrap();
+    let error = client.ask_back(3).wait().unwrap_err().to_string();
+    assert!(error.contains("Unsupported") && error.contains("one way only"), "{error}");
+}
+
+#[test]
 fn a_call_that_nobody_takes_ends_by_its_deadline_and_is_not_served_later() {
     let _dog = Watchdog::over("expired", LIMIT);
     let mailbox = Mailbox::new();

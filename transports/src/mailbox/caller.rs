@@ -284,6 +284,8 @@ impl Link for CallerLink {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::default();
         capabilities.survives_peer = true;
+        // A call goes to whoever takes it, and only its result comes back.
+        capabilities.calls_back = false;
         capabilities
     }
 
