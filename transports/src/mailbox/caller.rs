@@ -96,7 +96,7 @@ struct Taker {
 
 impl CallerLink {
     pub(super) fn new(url: &Url, queue: Queue, drawer: Drawer, full: WhenFull) -> Result<Self, Error> {
-        let id = random_id(url)?;
+        let id = random_id().map_err(|error| error.context(url))?;
         let slips = Inbox::open(&id).map_err(|error| exhausted(url, error))?;
         let bell = Bell::new(queue.fd()).map_err(|error| exhausted(url, error))?;
         bell.add(slips.fd()).map_err(|error| exhausted(url, error))?;

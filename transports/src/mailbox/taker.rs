@@ -79,7 +79,7 @@ impl TakerLink {
         most: usize,
         codec: String,
     ) -> Result<Self, Error> {
-        let id = random_id(url)?;
+        let id = random_id().map_err(|error| error.context(url))?;
         let sender = Sender::open().map_err(|error| exhausted(url, error))?;
         let bell = Bell::new(queue.fd()).map_err(|error| exhausted(url, error))?;
         let process = pidfd_open(getpid(), PidfdFlags::empty()).map_err(|errno| exhausted(url, errno))?;
