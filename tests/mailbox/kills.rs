@@ -93,11 +93,14 @@ fn kill_under(name: &str, wait: Wait, is_started: bool) {
     let witness: ProbeClient = farcall::connect(&mailbox.0).wait().unwrap();
     let peer = Peer::serving(&mailbox.with("take=2"));
     let call = if is_started { probe.hang().submit() } else { probe.hang() };
-    let waiting = thread::spawn(move || (wait(call), Instant::now()));
-    assert_eq!(witness.hanging(1).wait().unwrap(), 1);
-    let death = Death::of(peer.pid());
-    let (error, end) = waiting.join().unwrap();
-    death.was_noticed(end, NOTICE);
+    let pid = peer.pid();
+    let killer = thread::spawn(move || {
+        assert_eq!(witness.hanging(1).wait().unwrap(), 1);
+        Death::of(pid)
+    });
+    // Here, since the machine is asked what it has kept from the threads that are still there.
+    let (error, end) = (wait(call), Instant::now());
+    killer.join().unwrap().was_noticed(end, NOTICE);
     let said = (error.code(), error.fate());
     assert_eq!(said, (Code::PeerGone(Gone::Exited), Fate::Unknown), "{name}: {error}");
 }
