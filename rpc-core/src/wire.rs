@@ -18,7 +18,7 @@ mod open;
 pub mod rendezvous;
 mod verdict;
 
-pub use cursor::Malformed;
+pub use cursor::{Malformed, escaped};
 pub use head::{Flags, Head, HeadBytes, Kind, Options, Parsed, parse};
 pub use hello::{Hello, VERSION};
 pub use open::{Answer, MethodRow, Open, Opened};
