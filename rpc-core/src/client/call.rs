@@ -314,8 +314,12 @@ impl<T, E: From<Error>> Call<T, E> {
     /// peer's window it waits; where nobody reads for the connection, the next call on it sends it. Closing the
     /// connection waits for its verdict; dropping the last handle does not, and ends a handler that is pending.
     ///
+    /// Over a mailbox closing waits until it is put, and a server finishes it whatever becomes of the caller. One that finds
+    /// the mailbox full waits in the caller: it is lost, and nobody is told, if there is no room until its deadline or until the
+    /// last handle is dropped; with `?full=fail` it is refused here and now.
+    ///
     /// # Errors
-    /// It could not be started, or too many such calls wait for credit; `NotSent`.
+    /// It could not be started, or too many such calls wait for credit, or the mailbox is full (`Overloaded`); `NotSent`.
     ///
     /// ```
     /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-detach")?;
@@ -326,7 +330,7 @@ impl<T, E: From<Error>> Call<T, E> {
     pub fn detach(mut self) -> Result<(), Error> {
         let started = self.start(None, Departure::WithOthers, false).is_some();
         let result = match std::mem::replace(&mut self.state, State::Done) {
-            State::Started(token) => self.driver().session().detach(token),
+            State::Started(token) => self.leave(token),
             State::Refused(error) => Err(error),
             State::Encoded(_) | State::Done => Ok(()),
         };

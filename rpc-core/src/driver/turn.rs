@@ -355,7 +355,7 @@ impl Driver {
     }
 
     /// Whether whoever does a turn may also dispatch.
-    pub(super) fn anyone_dispatches(&self) -> bool {
+    pub(crate) fn anyone_dispatches(&self) -> bool {
         self.home == Home::Anyone
     }
 }

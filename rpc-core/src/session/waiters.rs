@@ -225,6 +225,20 @@ impl Session {
         result
     }
 
+    /// The caller is about to [`detach`](Self::detach) the call, which is sent as one that nobody waits for.
+    ///
+    /// # Errors
+    /// As [`detach`](Self::detach); the call is then removed.
+    pub fn mark_detached(&self, token: u32) -> Result<(), Error> {
+        let mut inner = self.lock();
+        let key = inner.waiters.key(token).filter(|_| inner.ended.is_none());
+        let Some(Err(error)) = key.map(|key| inner.machine.mark_detached(key)) else { return Ok(()) };
+        let waiter = inner.waiters.slots.remove(token as usize);
+        drop(inner);
+        drop(waiter);
+        Err(error)
+    }
+
     /// Wakes everyone who waits for a verdict, so that each finds another attendant.
     pub fn wake_all(&self) -> Vec<Waker> {
         let mut inner = self.lock();

@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
-use crate::submit_all;
-use crate::testkit::{Outcome, Pair, TestedClient};
+use crate::testkit::{ListenerServer, Outcome, Pair, Subject, TestedClient};
+use crate::{Error, submit_all};
+
+/// A client that can be called back.
+async fn connect(pair: &Pair) -> Result<TestedClient, Error> {
+    pair.connect_with(|connect| connect.offer(ListenerServer::new(Subject::default()))).await
+}
 
 /// An `async` handler awaits what it asks of its caller.
 pub async fn a_handler_calls_back(pair: &Pair) -> Outcome {
-    let client: TestedClient = pair.connect().await?;
+    let client = connect(pair).await?;
     for number in 0..20 {
         assert_eq!(pair.get(client.ask_back(number)).await?, number * 2);
     }
@@ -16,7 +21,7 @@ pub async fn a_handler_calls_back(pair: &Pair) -> Outcome {
 
 /// A `#[blocking]` handler waits for it.
 pub async fn a_blocking_handler_calls_back(pair: &Pair) -> Outcome {
-    let client: TestedClient = pair.connect().await?;
+    let client = connect(pair).await?;
     for number in 0..20 {
         assert_eq!(pair.get(client.ask_back_blocking(number)).await?, number * 2);
     }
@@ -25,7 +30,7 @@ pub async fn a_blocking_handler_calls_back(pair: &Pair) -> Outcome {
 
 /// What is left here is all there is there.
 pub async fn nested_calls_inherit_the_deadline(pair: &Pair) -> Outcome {
-    let client: TestedClient = pair.connect().await?;
+    let client = connect(pair).await?;
     let given = Duration::from_secs(12);
     let (here, there) = pair.get(client.nested_deadlines().deadline(given)).await?;
     assert!(here <= given && there <= here && !there.is_zero(), "given {given:?}, {here:?}, {there:?}");
@@ -34,7 +39,7 @@ pub async fn nested_calls_inherit_the_deadline(pair: &Pair) -> Outcome {
 
 /// Many at once, both ways.
 pub async fn callbacks_and_calls_cross(pair: &Pair) -> Outcome {
-    let client: TestedClient = pair.connect().await?;
+    let client = connect(pair).await?;
     let asked = submit_all((0..50).map(|number| client.ask_back(number)));
     let plain = submit_all((0..50).map(|number| client.negate(number)));
     for (number, call) in (0..50).zip(plain) {

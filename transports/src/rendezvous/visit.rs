@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use farcall_core::limits::HANDSHAKE;
+use farcall_core::wire::escaped;
 use farcall_core::wire::rendezvous::{Answer, GRANT_SIZE, Grant, Request};
 use farcall_core::{Code, Error, Fate, Time};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -100,7 +101,7 @@ fn check(url: &Url, request: &Request, grant: &Grant, passed: usize, expected: u
         return wrong("it answers another request".to_owned());
     }
     if let Answer::Refused(code) = grant.answer {
-        let text = format!("{url}: the server says: {}", grant.reason.escape_debug());
+        let text = format!("{url}: the server says: {}", escaped(&grant.reason));
         return Err(Error::new(code, Fate::NotSent, text));
     }
     if grant.trust < request.trust {
