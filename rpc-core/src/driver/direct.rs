@@ -61,12 +61,13 @@ impl Driver {
     /// unless others are about to follow.
     pub(super) fn finish(self: &Arc<Self>, ended: Option<(InKey, Outcome)>) -> Option<Request> {
         let Some((key, outcome)) = ended else { return self.session.next_request() };
-        let turn = if self.session.has_requests() { None } else { self.turn.try_lock().ok() };
+        let queued = self.session.has_requests() && !self.looks_free;
+        let turn = if queued { None } else { self.turn.try_lock().ok() };
         let Some(mut turn) = turn else { return self.session.finish_and_next(key, outcome, None) };
         let mut out = None;
         let straight = turn.is_clear().then_some(&mut out);
         let next = self.session.finish_and_next(key, outcome, straight);
-        let sent = self.hand_over(&mut turn, &mut out, true);
+        let sent = self.hand_over(&mut turn, &mut out, next.is_none());
         self.let_go(turn, sent);
         next
     }

@@ -17,7 +17,7 @@ pub(super) enum Intake {
 }
 
 impl Driver {
-    /// Takes the next frame in; if others are there already, the session is held for them.
+    /// Takes the next frame in; if `others` are there already, the session is held for them.
     #[inline(always)]
     pub(super) fn take_in<'a>(
         &'a self,
@@ -25,6 +25,7 @@ impl Driver {
         now: Time,
         chores: &mut Chores,
         hold: &mut Option<Hold<'a>>,
+        others: bool,
     ) -> Result<Intake, LinkFault> {
         let (frame, rest) = match link.receive_first()? {
             (Received::Frame(frame), rest) => (frame, rest),
@@ -40,7 +41,7 @@ impl Driver {
         let size = frame.len();
         let taken = hold.get_or_insert_with(|| self.session.hold()).receive(frame, now, chores);
         // The session may be held only while what comes next comes without a system call.
-        if taken.is_err() || link.is_quiet() != Some(false) {
+        if taken.is_err() || !others || link.is_quiet() != Some(false) {
             *hold = None;
         }
         Ok(Intake::Frame(size, taken))

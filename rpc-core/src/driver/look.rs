@@ -92,6 +92,7 @@ impl Driver {
         loop {
             let is_quiet = turn.link.as_ref().and_then(|link| link.is_quiet()) == Some(true);
             if !is_quiet || is_due {
+                turn.lone = looks > 0 && self.looks_free;
                 return Row::Ready { turn, is_due, now };
             }
             let moment = patience.moment(&*self.host);

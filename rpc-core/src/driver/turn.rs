@@ -44,6 +44,9 @@ pub(super) struct Turn {
     pub(super) closed: Option<Error>,
     /// What was received asks for nothing to be sent.
     pub(super) idle: bool,
+    /// Nothing is likely to follow what has come: it was waited for. To see whether that is so would take as long as it took to
+    /// come, since what is next lies in the peer's hands.
+    pub(super) lone: bool,
 }
 
 impl Turn {
@@ -58,6 +61,7 @@ impl Turn {
             leaves: false,
             closed: None,
             idle: false,
+            lone: false,
         }
     }
 }
@@ -109,7 +113,9 @@ pub(super) enum Stopped {
 impl Driver {
     /// One turn. `true`: there is more to receive, or somebody wanted a turn meanwhile.
     pub fn turn(self: &Arc<Self>, receive: Receive, may_dispatch: bool) -> bool {
-        self.turn_with(self.take_turn(), receive, may_dispatch, self.time())
+        let mut turn = self.take_turn();
+        turn.lone = false;
+        self.turn_with(turn, receive, may_dispatch, self.time())
     }
 
     /// The same for somebody who has it already.
@@ -229,7 +235,7 @@ impl Driver {
             if how != Receive::ToTheEnd && (frames >= most || bytes >= TURN_BYTES) {
                 break Stopped::Budget;
             }
-            match self.take_in(&mut **link, now, chores, &mut hold) {
+            match self.take_in(&mut **link, now, chores, &mut hold, !turn.lone) {
                 Ok(Intake::Frame(size, taken)) => {
                     frames += 1;
                     bytes += size;
@@ -249,7 +255,7 @@ impl Driver {
                         }
                     }
                     // What was looked for, and nothing behind it.
-                    if hold.is_none() && chores.has_found() && link.is_quiet() == Some(true) {
+                    if chores.has_found() && (turn.lone || link.is_quiet() == Some(true)) {
                         break Stopped::Drained;
                     }
                 }
