@@ -28,10 +28,12 @@ fn directory() -> (tempfile::TempDir, String) {
 #[test]
 fn a_wrong_url_names_itself_and_the_remedy() {
     let _watchdog = watch("a_wrong_url_names_itself_and_the_remedy");
-    let cases: [(&str, &[&str]); 14] = [
+    let cases: [(&str, &[&str]); 16] = [
         ("calculator", &["unix:/run/calculator.sock"]),
         ("carrier-pigeon:x", &["no wire `carrier-pigeon:`", "mem:", "unix:", "tcp:"]),
-        ("mem:x?dealine=1s", &["unknown option `dealine`", "known here", "deadline"]),
+        ("mem:x?dealine=1s", &["unknown option `dealine`", "did you mean `deadline`"]),
+        ("unix:/x?wiat=spin", &["unknown option `wiat`", "did you mean `wait`"]),
+        ("mem:x?colour=red", &["unknown option `colour`", "known here", "deadline"]),
         ("mem:x?deadline=30h", &["deadline=30h", "out of range", "1day"]),
         ("mem:x?deadline=soon", &["deadline=soon", "250ms"]),
         ("mem:x?max_message=2GiB", &["max_message=2GiB", "out of range"]),
@@ -49,6 +51,7 @@ fn a_wrong_url_names_itself_and_the_remedy() {
         says(reach(url), Code::InvalidConfig, &[url]);
         if !url.contains("deadline")
             && !url.contains("dealine")
+            && !url.contains("colour")
             && !url.contains("full")
             && !url.contains("codec")
         {

@@ -2,7 +2,6 @@
 
 mod document;
 mod find;
-mod nearest;
 mod resolve;
 
 pub(crate) use resolve::resolve;

@@ -6,9 +6,9 @@ use farcall_core::Error;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::nearest::nearest;
 use super::resolve::variable;
 use super::{Entry, OPTIONS, is_name};
+use crate::nearest::instead;
 
 /// What the file says.
 #[derive(Debug, Default)]
@@ -84,10 +84,7 @@ impl Page<'_> {
     }
 
     fn unknown(&self, key: &Key<'_>, name: &str, known: &[&str]) -> Error {
-        let hint = match nearest(name, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`"),
-            None => format!("known here: {}", known.join(", ")),
-        };
+        let hint = instead(name, known.iter().copied());
         self.refuse(&key.span(), format_args!("unknown key `{name}`; {hint}"))
     }
 
