@@ -4,6 +4,7 @@ mod addresses;
 mod alone;
 mod desk;
 mod endings;
+mod names;
 mod options;
 mod refusals;
 mod remains;

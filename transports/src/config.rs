@@ -10,6 +10,24 @@ pub(crate) use resolve::resolve;
 const OPTIONS: [&str; 8] =
     ["codec", "deadline", "decode_budget", "full", "max_message", "trust", "wait", "window"];
 
+/// Options of URLs that are no keys of the file: what they mean depends on the wire, or on the side.
+const OF_URLS: [&str; 14] = [
+    "arg",
+    "check",
+    "depth",
+    "kill_on_drop",
+    "memory",
+    "msgsize",
+    "n",
+    "pdeathsig",
+    "plaintext",
+    "restart",
+    "ring",
+    "take",
+    "threads",
+    "workers",
+];
+
 /// An option as it was written, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
