@@ -1,6 +1,7 @@
 //! The faces: `connect`, `serve`, `Server` and their handles, as users meet them.
 
 mod addresses;
+mod advice;
 mod alone;
 mod desk;
 mod endings;

@@ -48,7 +48,7 @@ impl Scheme for Mq {
     fn connect(&self, url: &Url, query: &mut Query) -> Result<Box<dyn Link>, Error> {
         let terms = Terms::of(query)?;
         query.finish()?;
-        let parts = ask(url, &terms).and_then(parts).map_err(|error| error.context(url))?;
+        let parts = parts(ask(url, &terms)?).map_err(|error| error.context(url))?;
         Ok(Box::new(MqLink::new(parts).map_err(|error| error.context(url))?))
     }
 
@@ -93,7 +93,7 @@ impl Terms {
 
 fn ask(url: &Url, terms: &Terms) -> Result<Granted, Error> {
     let mut nonce = [0; 16];
-    random(&mut nonce)?;
+    random(&mut nonce).map_err(|error| error.context(url))?;
     let max_ring = u32::try_from(terms.message.unwrap_or(0)).expect("a message has 64 KiB at most");
     let (wish, max_depth) = (Wish::Queues, terms.depth.unwrap_or(0));
     let request = Request { wish, trust: terms.trust, memory: None, max_depth, max_ring, nonce };

@@ -238,7 +238,7 @@ impl Query {
 
     /// An error that names where the options stand.
     pub(crate) fn refuse(&self, why: impl Display) -> Error {
-        Error::config(format!("{}: {why}", self.url))
+        Error::config(why.to_string()).context(&self.url)
     }
 }
 
