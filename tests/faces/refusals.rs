@@ -7,9 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
-use farcall::{Code, Connection, Error};
+use farcall::{Code, Connection, Error, Gone};
 
-use crate::desk::{DeskClient, desk, open, says, watch};
+use crate::desk::{DeskClient, desk, open, says, single, watch};
 
 fn reach(url: &str) -> Result<Connection, Error> {
     farcall::connect(url).wait()
@@ -213,6 +213,30 @@ fn a_server_of_another_protocol_is_recognised() {
     });
     says(reach(&url), Code::ProtocolViolation, &[&url, "does not speak Farcall", "SSH-2.0"]);
     host.join().unwrap();
+}
+
+#[test]
+fn whoever_sends_our_own_words_back_is_no_server() {
+    let _watchdog = watch("whoever_sends_our_own_words_back_is_no_server");
+    for url in ["exec:/bin/cat", "exec:/bin/cat?n=2"] {
+        says(
+            reach(url),
+            Code::PeerGone(Gone::Poisoned),
+            &[url, "echoes what it is sent", "does not serve farcall"],
+        );
+    }
+    says(
+        single().block_on(async { farcall::connect::<Connection>("exec:/bin/cat").await }),
+        Code::PeerGone(Gone::Poisoned),
+        &["echoes"],
+    );
+    // Two that connect to each other.
+    let (here, there) = farcall::pipe_pair().unwrap();
+    let there = there.into_url();
+    let other = std::thread::spawn(move || reach(&there));
+    for ended in [reach(&here.into_url()), other.join().unwrap()] {
+        assert_eq!(ended.unwrap_err().fate(), farcall::Fate::NotSent);
+    }
 }
 
 #[test]

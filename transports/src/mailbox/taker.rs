@@ -7,7 +7,7 @@ use std::sync::Arc;
 use farcall_core::limits::MAX_WINDOW;
 use farcall_core::transport::{Capabilities, Link, LinkFault, OutFrame, Peer, Readiness, Received, Sent};
 use farcall_core::wire::mailbox::Id;
-use farcall_core::wire::{Flags, Head, Hello, Kind, Opened, Options, VERSION, encode_error, parse};
+use farcall_core::wire::{Flags, Head, Hello, Kind, Opened, Options, Role, VERSION, encode_error, parse};
 use farcall_core::{Code, Error, Fate, Time};
 use rustix::event::epoll::EventFlags;
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
@@ -117,6 +117,7 @@ impl TakerLink {
         self.has_begun = true;
         let hello = Hello {
             versions: (VERSION, VERSION),
+            role: Some(Role::Connecting),
             attended_always: true,
             max_message: farcall_core::limits::MAX_MAX_MESSAGE as u64,
             window: MAX_WINDOW,
