@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::submit_all;
 use crate::testkit::{Outcome, Pair, TestedClient};
+use crate::{Code, submit_all};
 
 /// An `async` handler awaits what it asks of its caller.
 pub async fn a_handler_calls_back(pair: &Pair) -> Outcome {
@@ -29,6 +29,17 @@ pub async fn nested_calls_inherit_the_deadline(pair: &Pair) -> Outcome {
     let given = Duration::from_secs(12);
     let (here, there) = pair.get(client.nested_deadlines().deadline(given)).await?;
     assert!(here <= given && there <= here && !there.is_zero(), "given {given:?}, {here:?}, {there:?}");
+    Ok(())
+}
+
+/// What a handler asks after its own deadline is not sent.
+pub async fn nested_calls_after_the_deadline_are_not_sent(pair: &Pair) -> Outcome {
+    let client: TestedClient = pair.connect().await?;
+    // Handler and caller hear of the deadline at the same time, so that the answer may still be in time.
+    if let Err(error) = pair.get(client.ask_back_late().deadline(Duration::from_millis(20))).await {
+        assert_eq!(error.code(), Code::DeadlineExceeded, "{error:?}");
+    }
+    assert_eq!(pair.get(client.late()).await?, "DeadlineExceeded, NotSent");
     Ok(())
 }
 
