@@ -5,7 +5,6 @@
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
 use farcall_core::{Code, Error, Fate};
@@ -99,12 +98,11 @@ pub(crate) fn random(bytes: &mut [u8]) -> Result<(), Error> {
 ///
 /// # Errors
 /// The system gives no random numbers.
-pub(crate) fn succeed(lock: OwnedFd) -> Result<(OwnedFd, Mark), Error> {
-    let lock = File::from(lock);
-    if let Some(left) = Mark::left_in(&lock) {
+pub(crate) fn succeed(lock: &File) -> Result<Mark, Error> {
+    if let Some(left) = Mark::left_in(lock) {
         left.clear();
     }
-    Ok((lock.into(), Mark::fresh()?))
+    Mark::fresh()
 }
 
 #[cfg(test)]
@@ -122,7 +120,7 @@ mod tests {
         crate::queue::Queue::create(mark.name(), 1, 16).unwrap();
         let mut lock = tempfile::tempfile().unwrap();
         write!(lock, "{} {}", u32::MAX, mark.text()).unwrap();
-        let (_lock, own) = succeed(lock.into()).unwrap();
+        let own = succeed(&lock).unwrap();
         assert_ne!(own, mark);
         assert!(rustix::shm::unlink(mark.name()).is_err());
         assert!(segment::find(mark.key()).is_err() && segment::status(id).is_err());

@@ -18,14 +18,17 @@ use crate::url::Url;
 
 mod claim;
 mod listener;
+mod lock;
 mod place;
 
 #[cfg(feature = "shm")]
 pub(crate) use claim::Claim;
 #[cfg(feature = "fifo")]
-pub(crate) use claim::{describe, lock, sign};
+pub(crate) use claim::describe;
 #[cfg(feature = "shm")]
 pub(crate) use listener::occupy;
+#[cfg(feature = "fifo")]
+pub(crate) use lock::Lock;
 pub(crate) use place::{Place, connect_retrying, explain, is_trusted, socket};
 
 /// Reads for which the peer's pidfd is asked. It comes with the first, unless descriptors have run out just then.

@@ -14,7 +14,7 @@ use super::place::{Meeting, Way};
 use super::words::{REQUEST_SIZE, Request, welcome};
 use crate::duct::Duct;
 use crate::refusal::refused;
-use crate::unix::{describe, lock, sign};
+use crate::unix::{Lock, describe};
 use crate::url::{Url, encode_path};
 
 /// Bytes that are read at once: more than a pipe's page.
@@ -24,9 +24,7 @@ pub(super) struct FifoListener {
     meeting: Meeting,
     /// Device and inode of the FIFO.
     ours: (u64, u64),
-    /// The process that holds the claim: a forked child must not clear away what its parent serves.
-    holder: u32,
-    _lock: OwnedFd,
+    lock: Lock,
     /// Open for both ways, so that it never ends.
     fifo: Arc<OwnedFd>,
     said: Vec<u8>,
@@ -36,16 +34,15 @@ pub(super) struct FifoListener {
 impl FifoListener {
     pub(super) fn new(url: &Url) -> Result<Self, Error> {
         let meeting = Meeting::of(url)?;
-        let lock = lock(url, meeting.directory(), meeting.name())?;
-        let lock = sign(lock, "");
+        let lock = Lock::take(url, meeting.directory(), meeting.name())?;
+        lock.sign("");
         let fifo = claim(url, &meeting)?;
         meeting.sweep();
         let (fifo, found) = fifo;
         let address = encode_path(meeting.path().as_os_str().as_encoded_bytes());
         Ok(FifoListener {
             ours: (found.st_dev, found.st_ino),
-            holder: std::process::id(),
-            _lock: lock,
+            lock,
             fifo: Arc::new(fifo),
             said: Vec::new(),
             url: format!("{}:{address}", url.scheme()),
@@ -134,7 +131,7 @@ impl Listener for FifoListener {
 
 impl Drop for FifoListener {
     fn drop(&mut self) {
-        if self.holder == std::process::id()
+        if self.lock.is_ours()
             && self.meeting.found().is_ok_and(|found| self.ours == (found.st_dev, found.st_ino))
         {
             let _ = self.meeting.remove(self.meeting.name());

@@ -4,26 +4,20 @@
 //! which no server answers. The lock file stays when the server ends: removing it would let two servers hold "the" lock.
 
 use std::ffi::OsString;
-use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use farcall_core::{Code, Error, Fate};
-use rustix::fs::{
-    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, Stat, fchmod, flock, fstat, openat, statat,
-    unlinkat,
-};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fchmod, fstat, openat, statat, unlinkat};
 use rustix::io::Errno;
 use rustix::net::bind;
 
+use super::lock::{Lock, already_served};
 use super::place::{Place, connect_retrying, socket};
 #[cfg(feature = "shm")]
 use crate::mark::{Mark, succeed};
 use crate::refusal::refused;
 use crate::url::Url;
-
-/// Times that a lock file which was removed under our hands is made again.
-const ATTEMPTS: usize = 8;
 
 #[derive(Debug)]
 pub(crate) struct Claim {
@@ -31,9 +25,7 @@ pub(crate) struct Claim {
     name: OsString,
     /// Device and inode of the socket file that we have made.
     ours: Option<(u64, u64)>,
-    /// The process that holds the claim: a forked child must not clear away what its parent serves.
-    holder: u32,
-    lock: OwnedFd,
+    lock: Lock,
     #[cfg(feature = "shm")]
     mark: Mark,
 }
@@ -52,19 +44,18 @@ impl Claim {
         let directory = openat(CWD, parent, flags, Mode::empty())
             .map_err(|errno| refused(url, "opening the directory", errno, &absent))?;
         check_directory(url, parent, &directory)?;
-        let lock = lock(url, &directory, &name)?;
+        let lock = Lock::take(url, &directory, &name)?;
         #[cfg(feature = "shm")]
-        let (lock, mark) = succeed(lock).map_err(|error| error.context(url))?;
+        let mark = succeed(lock.file()).map_err(|error| error.context(url))?;
         #[cfg(feature = "shm")]
-        let words = mark.text();
+        lock.sign(mark.text());
         #[cfg(not(feature = "shm"))]
-        let words = "";
+        lock.sign("");
         let claim = Claim {
             directory,
             name,
             ours: None,
-            holder: std::process::id(),
-            lock: sign(lock, words),
+            lock,
             #[cfg(feature = "shm")]
             mark,
         };
@@ -134,7 +125,7 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        if self.holder != std::process::id() {
+        if !self.lock.is_ours() {
             return;
         }
         if let (Some(ours), Ok(found)) = (self.ours, self.found())
@@ -142,8 +133,6 @@ impl Drop for Claim {
         {
             let _ = unlinkat(&self.directory, &self.name, AtFlags::empty());
         }
-        // Not only by closing it: a child that is being started elsewhere in this process holds it until its exec(2).
-        let _ = flock(&self.lock, FlockOperation::NonBlockingUnlock);
     }
 }
 
@@ -159,59 +148,6 @@ fn check_directory(url: &Url, path: &Path, directory: &OwnedFd) -> Result<(), Er
         return Err(Error::new(Code::PermissionDenied, Fate::NotSent, message));
     }
     Ok(())
-}
-
-/// The lock beside a place, which its server holds as long as it lives.
-pub(crate) fn lock(url: &Url, directory: &OwnedFd, name: &OsString) -> Result<OwnedFd, Error> {
-    let mut lock_name = name.clone();
-    lock_name.push(".lock");
-    let lock_name = PathBuf::from(lock_name);
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let known = [(Errno::LOOP, Code::PermissionDenied, "its .lock file is a symbolic link; remove the link")];
-    let os = |errno| refused(url, "locking the .lock file", errno, &known);
-    for _ in 0..ATTEMPTS {
-        let lock = openat(directory, &lock_name, flags, Mode::RUSR | Mode::WUSR).map_err(os)?;
-        let opened = fstat(&lock).map_err(os)?;
-        let is_ours = opened.st_uid == rustix::process::geteuid().as_raw();
-        if FileType::from_raw_mode(opened.st_mode) != FileType::RegularFile || !is_ours {
-            let message =
-                format!("{url}: its .lock file is not a file of this user; remove it or choose another path");
-            return Err(Error::new(Code::PermissionDenied, Fate::NotSent, message));
-        }
-        match rustix::io::retry_on_intr(|| flock(&lock, FlockOperation::NonBlockingLockExclusive)) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => return Err(already_served(url, &holder_of(lock))),
-            Err(errno) => return Err(os(errno)),
-        }
-        let linked = statat(directory, &lock_name, AtFlags::SYMLINK_NOFOLLOW);
-        if linked.is_ok_and(|linked| (linked.st_dev, linked.st_ino) == (opened.st_dev, opened.st_ino)) {
-            return Ok(lock);
-        }
-    }
-    Err(os(Errno::BUSY))
-}
-
-/// Leaves our number in the lock file, for the sentence of whoever comes next, and the words behind it.
-pub(crate) fn sign(lock: OwnedFd, words: &str) -> OwnedFd {
-    let mut file = std::fs::File::from(lock);
-    let text = format!("{} {words}", std::process::id());
-    let _ = file.set_len(0).and_then(|()| file.write_all(text.trim_end().as_bytes()));
-    file.into()
-}
-
-fn holder_of(lock: OwnedFd) -> String {
-    let mut text = String::new();
-    let read = std::fs::File::from(lock).take(16).read_to_string(&mut text);
-    let number = text.split_whitespace().next().unwrap_or_default();
-    match read.and_then(|_| number.parse::<u32>().map_err(io::Error::other)) {
-        Ok(pid) => format!(" by process {pid}"),
-        Err(_) => String::new(),
-    }
-}
-
-fn already_served(url: &Url, by: &str) -> Error {
-    let message = format!("{url}: it is already served{by}; end that server or choose another path");
-    Error::new(Code::Unavailable, Fate::NotSent, message)
 }
 
 /// Whether somebody listens at the socket.
