@@ -15,7 +15,6 @@ const SMALL_KEPT: usize = 256;
 /// Bytes of the buffer into which a stream is read.
 pub(crate) const SCRATCH: usize = 128 * 1024;
 
-#[derive(Default)]
 struct Cache {
     small: Vec<Vec<u8>>,
     large: Vec<Vec<u8>>,
@@ -24,15 +23,24 @@ struct Cache {
 }
 
 thread_local! {
-    static CACHE: RefCell<Cache> = RefCell::default();
+    static CACHE: RefCell<Cache> = const {
+        RefCell::new(Cache { small: Vec::new(), large: Vec::new(), large_bytes: 0, scratch: None })
+    };
 }
 
 /// An empty buffer, if possible one with room for `size` bytes.
+#[inline(always)]
 pub(crate) fn take(size: usize) -> Vec<u8> {
-    with(|cache| cache.take(size)).unwrap_or_else(|| Vec::with_capacity(size.clamp(64, BUFFER_CACHE.0)))
+    with(|cache| cache.take(size)).unwrap_or_else(|| fresh(size))
+}
+
+#[cold]
+fn fresh(size: usize) -> Vec<u8> {
+    Vec::with_capacity(size.clamp(64, BUFFER_CACHE.0))
 }
 
 /// Gives a buffer back; its contents are forgotten.
+#[inline(always)]
 pub(crate) fn give(mut buf: Vec<u8>) {
     if buf.capacity() == 0 {
         return;
@@ -51,10 +59,20 @@ const TRAP: std::ops::Range<usize> = 1..64;
 const STEP: usize = 2 * 1024;
 
 /// Appends bytes, which may be many.
+#[inline(always)]
 pub(crate) fn append(buf: &mut Vec<u8>, bytes: &[u8]) {
+    if bytes.len() > STEP {
+        append_many(buf, bytes);
+    } else {
+        buf.extend_from_slice(bytes);
+    }
+}
+
+#[inline(never)]
+fn append_many(buf: &mut Vec<u8>, bytes: &[u8]) {
     buf.reserve(bytes.len());
     let distance = buf.as_ptr().addr().wrapping_add(buf.len()).wrapping_sub(bytes.as_ptr().addr());
-    if bytes.len() > STEP && TRAP.contains(&(distance % 4096)) {
+    if TRAP.contains(&(distance % 4096)) {
         bytes.chunks(STEP).for_each(|chunk| buf.extend_from_slice(chunk));
     } else {
         buf.extend_from_slice(bytes);
@@ -80,23 +98,32 @@ fn with<R>(f: impl FnOnce(&mut Cache) -> Option<R>) -> Option<R> {
 }
 
 impl Cache {
+    #[inline(always)]
     fn take(&mut self, size: usize) -> Option<Vec<u8>> {
-        if size <= SMALL {
-            return self.small.pop();
-        }
+        if size <= SMALL { self.small.pop() } else { self.take_large(size) }
+    }
+
+    #[inline(never)]
+    fn take_large(&mut self, size: usize) -> Option<Vec<u8>> {
         let at = self.large.iter().rposition(|buf| buf.capacity() >= size)?;
         let buf = self.large.swap_remove(at);
         self.large_bytes -= buf.capacity();
         Some(buf)
     }
 
+    #[inline(always)]
     fn give(&mut self, buf: Vec<u8>) {
+        if buf.capacity() > SMALL {
+            self.give_large(buf);
+        } else if self.small.len() < SMALL_KEPT {
+            self.small.push(buf);
+        }
+    }
+
+    #[inline(never)]
+    fn give_large(&mut self, buf: Vec<u8>) {
         let size = buf.capacity();
-        if size <= SMALL {
-            if self.small.len() < SMALL_KEPT {
-                self.small.push(buf);
-            }
-        } else if size <= BUFFER_CACHE.0 && self.large_bytes + size <= BUFFER_CACHE.1 {
+        if size <= BUFFER_CACHE.0 && self.large_bytes + size <= BUFFER_CACHE.1 {
             self.large_bytes += size;
             self.large.push(buf);
         }

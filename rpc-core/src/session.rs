@@ -304,9 +304,10 @@ impl Session {
         drop(watcher);
     }
 
-    /// The same for a handler after which no other is about to run: its verdict is given, to be sent now, if nothing is in
+    /// The same for a handler after which no other is about to run: its verdict is put `out`, to be sent now, if nothing is in
     /// front of it.
-    pub fn finish_now(&self, key: InKey, outcome: Outcome) -> Option<Outgoing> {
+    #[inline(always)]
+    pub fn finish_now(&self, key: InKey, outcome: Outcome, out: &mut Option<Outgoing>) {
         let mut inner = self.lock();
         let is_watched = !inner.watchers.is_empty() || inner.machine.is_closing();
         let (failed, buf) = match outcome {
@@ -314,15 +315,13 @@ impl Session {
             Outcome::Failed(buf) if !is_watched => (true, buf),
             other => {
                 drop(inner);
-                self.finish(key, other);
-                return None;
+                return self.finish(key, other);
             }
         };
         let watcher = inner.running.forget(key);
-        let frame = inner.machine.reply_now(key, failed, buf);
+        inner.machine.reply_now(key, failed, buf, out);
         drop(inner);
         drop(watcher);
-        frame
     }
 
     /// How far a call to be served has come; `None` after its verdict.

@@ -32,8 +32,8 @@ fn start(session: &Session, argument: u8) -> u32 {
         priority: 0,
         looks: false,
     };
-    let started = session.start(parts, None, Departure::WithOthers);
-    started.map_err(|(error, _)| error).expect("it can be started").0.token
+    let started = session.start(parts, None, Departure::WithOthers, &mut None);
+    started.map_err(|(error, _)| error).expect("it can be started").token
 }
 
 fn serve(server: &Session) {

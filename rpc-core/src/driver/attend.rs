@@ -7,8 +7,7 @@ use std::task::Waker;
 use slab::Slab;
 
 use crate::driver::ending::gone;
-use crate::driver::look::Glance;
-use crate::driver::{Driver, Patience, Receive, Wants};
+use crate::driver::{Driver, Moment, Patience, Receive, Wants};
 use crate::error::{Error, Gone};
 use crate::session::Expected;
 use crate::time::Time;
@@ -152,10 +151,10 @@ impl Attendance {
         Worked { again, busy: self.driver.moves() != before }
     }
 
-    /// Looks whether something has come, and does a turn if so; `true`: something had.
-    pub fn glance(&self) -> bool {
-        let before = self.driver.moves();
-        matches!(self.driver.glance(true), Glance::Turned | Glance::More) && self.driver.moves() != before
+    /// Looks whether something has come, and does a turn if so. `None`: something had, and the wait begins again; otherwise
+    /// what is next. `alone`: whoever looks has nothing else to look at.
+    pub fn look_about(&self, patience: &mut Patience, alone: bool) -> Option<Moment> {
+        self.driver.look_about(patience, alone)
     }
 
     /// Patience for looking again before sleeping: where something has come just now and more will come soon. `alone`:

@@ -32,19 +32,15 @@ impl Driver {
     ) -> Result<Started, (Error, Vec<u8>)> {
         let turn = if departure == Departure::WithOthers { None } else { self.turn.try_lock().ok() };
         let Some(mut turn) = turn else {
-            return self.session.start(parts, waker, Departure::WithOthers).map(|(started, _)| started);
+            return self.session.start(parts, waker, Departure::WithOthers, &mut None);
         };
         let departure = if turn.is_clear() { departure } else { Departure::WithOthers };
         if awake {
             turn.stay_awake();
         }
-        let mut sent = true;
-        let result = self.session.start(parts, waker, departure).map(|(started, frame)| {
-            if let Some(frame) = frame {
-                sent = self.hand_over(&mut turn, frame);
-            }
-            started
-        });
+        let mut out = None;
+        let result = self.session.start(parts, waker, departure, &mut out);
+        let sent = self.hand_over(&mut turn, &mut out);
         self.let_go(turn, sent);
         result
     }
@@ -53,34 +49,44 @@ impl Driver {
     pub fn finish(self: &Arc<Self>, key: InKey, outcome: Outcome) {
         let turn = if self.session.has_requests() { None } else { self.turn.try_lock().ok() };
         let Some(mut turn) = turn else { return self.session.finish(key, outcome) };
-        let mut sent = true;
-        if !turn.is_clear() {
+        let mut out = None;
+        if turn.is_clear() {
+            self.session.finish_now(key, outcome, &mut out);
+        } else {
             self.session.finish(key, outcome);
-        } else if let Some(frame) = self.session.finish_now(key, outcome) {
-            sent = self.hand_over(&mut turn, frame);
         }
+        let sent = self.hand_over(&mut turn, &mut out);
         self.let_go(turn, sent);
     }
 
-    /// Gives a frame to the link; `false`: the link is full, or at its end, and a flush finds out what follows.
-    fn hand_over(&self, turn: &mut Turn, frame: Outgoing) -> bool {
+    /// Gives the frame to the link, if there is one; `false`: the link is full, or at its end, and a flush finds out what
+    /// follows. The frame lies where it was made: to move it before it has settled costs more than to make it.
+    #[inline(always)]
+    fn hand_over(&self, turn: &mut Turn, out: &mut Option<Outgoing>) -> bool {
+        let Some(frame) = out else { return true };
         let Some(link) = &mut turn.link else { return false };
-        let out = OutFrame { head: frame.head.as_slice(), body: frame.body() };
-        if !matches!(link.send(out), Ok(Sent::Taken)) {
-            turn.frames.push_back(frame);
+        let parts = OutFrame { head: frame.head.as_slice(), body: frame.body() };
+        if !matches!(link.send(parts), Ok(Sent::Taken)) {
+            turn.frames.extend(out.take());
             return false;
         }
-        self.note_move(out.size());
+        self.note_move(parts.size());
         let flushed = matches!(link.flush(), Ok(Sent::Taken));
-        frame.recycle();
+        frame.body.recycle();
         flushed
     }
 
     /// The turn is free again; does what others wanted of it, and what is left to do.
+    #[inline(always)]
     pub(super) fn let_go(self: &Arc<Self>, turn: MutexGuard<'_, Turn>, sent: bool) {
         drop(turn);
         if self.was_wanted() || !sent {
-            self.flush_by(self.time(), |_| {});
+            self.flush_rest();
         }
+    }
+
+    #[cold]
+    fn flush_rest(self: &Arc<Self>) {
+        self.flush_by(self.time(), |_| {});
     }
 }

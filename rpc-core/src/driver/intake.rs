@@ -18,6 +18,7 @@ pub(super) enum Intake {
 
 impl Driver {
     /// Takes the next frame in.
+    #[inline(always)]
     pub(super) fn take_in(
         &self,
         link: &mut dyn Link,
@@ -30,26 +31,37 @@ impl Driver {
             (Received::Closed, _) => return Ok(Intake::Closed),
         };
         self.session.put_back(chores);
-        let size = frame.len().saturating_add(rest);
-        if rest == 0 {
-            return Ok(Intake::Frame(size, self.session.receive(frame, now, chores)));
+        if rest > 0 {
+            let mut first = buffers::take(frame.len());
+            first.extend_from_slice(frame);
+            return self.take_long(link, first, rest, now, chores);
         }
-        let lent = frame.first_chunk::<MAX_HEAD>().filter(|_| frame.len() == MAX_HEAD).copied();
-        let lent = lent.and_then(|first| Some((first, self.session.lend(&first, rest)?)));
+        Ok(Intake::Frame(frame.len(), self.session.receive(frame, now, chores)))
+    }
+
+    /// Takes in a frame that begins with `first`, the rest of which is still in the link.
+    #[cold]
+    fn take_long(
+        &self,
+        link: &mut dyn Link,
+        mut first: Vec<u8>,
+        rest: usize,
+        now: Time,
+        chores: &mut Chores,
+    ) -> Result<Intake, LinkFault> {
+        let size = first.len().saturating_add(rest);
+        let lent = if first.len() == MAX_HEAD { self.session.lend(&first, rest) } else { None };
         let taken = match lent {
-            Some((first, mut buf)) => {
+            Some(mut buf) => {
                 link.receive_rest(&mut buf)?;
                 self.session.receive_long(&first, rest, buf, now, chores)
             }
             None => {
-                let mut whole = buffers::take(size);
-                whole.extend_from_slice(frame);
-                link.receive_rest(&mut whole)?;
-                let taken = self.session.receive(&whole, now, chores);
-                buffers::give(whole);
-                taken
+                link.receive_rest(&mut first)?;
+                self.session.receive(&first, now, chores)
             }
         };
+        buffers::give(first);
         Ok(Intake::Frame(size, taken))
     }
 }

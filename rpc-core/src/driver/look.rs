@@ -1,13 +1,15 @@
 //! Looking for what comes: at the link itself, without sleeping, by whoever waits politely.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Duration;
 
 use crate::driver::polite::{Moment, Patience, Waiting};
+use crate::driver::turn::Turn;
 use crate::driver::{Driver, Receive};
 use crate::session::Settled;
+use crate::time::Time;
 
 /// What a poll of a waiting call has come to.
 #[derive(Debug)]
@@ -20,17 +22,14 @@ pub enum Looked {
     Later,
 }
 
-/// What a look has found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Glance {
-    /// Nothing.
-    Quiet,
-    /// Another thread is looking.
+/// What a row of looks has come to.
+enum Row<'a> {
+    /// Another thread has the turn, or is waiting for it.
     Taken,
-    /// A turn was done.
-    Turned,
-    /// A turn was done and has left more for the next.
-    More,
+    /// Nothing had come; what is next.
+    Quiet(Moment),
+    /// Something has come, or is due.
+    Ready { turn: MutexGuard<'a, Turn>, is_due: bool, now: Time },
 }
 
 /// Looks in a row, before others have a chance to take the turn.
@@ -44,7 +43,8 @@ const A_MOMENT: Duration = Duration::from_micros(1);
 
 /// What came of looking out for a verdict.
 struct Found {
-    glance: Glance,
+    /// A turn was done and has left more for the next.
+    more: bool,
     /// What is next if it was not the verdict.
     moment: Moment,
     settled: Option<Settled>,
@@ -72,25 +72,7 @@ impl Driver {
 
     /// Whether more is likely to come soon, now that something has come: nothing is in its way.
     pub(super) fn is_lively(self: &Arc<Self>) -> bool {
-        self.is_polite() && self.look(|turn| turn.link.is_some() && (!turn.blocked || self.looks_free))
-    }
-
-    /// Looks whether something has come, and does a turn if so.
-    pub(super) fn glance(self: &Arc<Self>, may_dispatch: bool) -> Glance {
-        let Ok(mut turn) = self.turn.try_lock() else { return Glance::Taken };
-        turn.stay_awake();
-        let now = self.time();
-        let is_due = self.session.due() <= now;
-        let is_quiet = turn.link.as_ref().and_then(|link| link.is_quiet()) == Some(true);
-        if is_quiet && !is_due {
-            self.let_go(turn, true);
-            return Glance::Quiet;
-        }
-        if self.turn_with(turn, Self::look_when(is_due), may_dispatch, now) {
-            Glance::More
-        } else {
-            Glance::Turned
-        }
+        self.is_polite() && (self.looks_free || self.look(|turn| turn.link.is_some() && !turn.blocked))
     }
 
     /// What is due is seen to also if nothing has come.
@@ -98,30 +80,57 @@ impl Driver {
         if is_due { Receive::Yes } else { Receive::Glance }
     }
 
-    /// Looks for this call's verdict, again and again while the moments just pass and nobody else needs the turn.
-    fn look_out(self: &Arc<Self>, token: u32, patience: &mut Patience) -> Found {
-        let host = &*self.host;
+    /// Looks, again and again while the moments just pass and nobody else needs the turn; `most` times.
+    #[inline(always)]
+    fn look_in_a_row(self: &Arc<Self>, patience: &mut Patience, most: u32) -> Row<'_> {
         let free = if self.is_in_demand() { None } else { self.turn.try_lock().ok() };
-        let Some(mut turn) = free else {
-            return Found { glance: Glance::Taken, moment: patience.moment(host), settled: None };
-        };
+        let Some(mut turn) = free else { return Row::Taken };
         turn.stay_awake();
         let now = self.time();
         let is_due = self.session.due() <= now;
-        for look in 0.. {
+        let mut looks = 0;
+        loop {
             let is_quiet = turn.link.as_ref().and_then(|link| link.is_quiet()) == Some(true);
             if !is_quiet || is_due {
-                break;
+                return Row::Ready { turn, is_due, now };
             }
-            let moment = patience.moment(host);
-            if moment != Moment::Passed || look == IN_A_ROW || self.is_in_demand() {
+            let moment = patience.moment(&*self.host);
+            looks += 1;
+            if moment != Moment::Passed || looks >= most || self.is_in_demand() {
                 self.let_go(turn, true);
-                return Found { glance: Glance::Quiet, moment, settled: None };
+                return Row::Quiet(moment);
             }
         }
-        let (more, settled) = self.turn_for(turn, token, Self::look_when(is_due), now);
-        let moment = if settled.is_some() { Moment::Passed } else { patience.moment(host) };
-        Found { glance: if more { Glance::More } else { Glance::Turned }, moment, settled }
+    }
+
+    /// Looks for this call's verdict.
+    fn look_out(self: &Arc<Self>, token: u32, patience: &mut Patience) -> Found {
+        let (more, settled) = match self.look_in_a_row(patience, IN_A_ROW) {
+            Row::Taken => (false, None),
+            Row::Quiet(moment) => return Found { more: false, moment, settled: None },
+            Row::Ready { turn, is_due, now } => self.turn_for(turn, token, Self::look_when(is_due), now),
+        };
+        let moment = if settled.is_some() { Moment::Passed } else { patience.moment(&*self.host) };
+        Found { more, moment, settled }
+    }
+
+    /// Looks for whatever comes, and does a turn if something has. `None`: it had; otherwise what is next.
+    ///
+    /// `alone`: whoever looks has nothing else to look at.
+    pub(super) fn look_about(self: &Arc<Self>, patience: &mut Patience, alone: bool) -> Option<Moment> {
+        match self.look_in_a_row(patience, if alone { IN_A_ROW } else { 1 }) {
+            Row::Taken => Some(patience.moment(&*self.host)),
+            Row::Quiet(moment) => Some(moment),
+            Row::Ready { turn, is_due, now } => {
+                let before = self.moves();
+                self.turn_with(turn, Self::look_when(is_due), true, now);
+                if self.moves() == before {
+                    return Some(patience.moment(&*self.host));
+                }
+                self.renew(patience);
+                None
+            }
+        }
     }
 
     /// One poll of a call that waits for its verdict.
@@ -152,7 +161,7 @@ impl Driver {
             }
             settled = found.settled.or_else(|| self.session.try_take(token));
             match found.moment {
-                _ if settled.is_some() || found.glance == Glance::More => {}
+                _ if settled.is_some() || found.more => {}
                 // The peer may be a task that waits for this one.
                 Moment::Passed if rows == ROWS => {
                     soon = true;
@@ -275,7 +284,7 @@ impl Driver {
                 self.renew(&mut patience);
             }
             match found.moment {
-                _ if has_moved || found.glance == Glance::More => {}
+                _ if has_moved || found.more => {}
                 Moment::Passed => {}
                 Moment::GiveWay => host.give_way(),
                 Moment::Over => break None,

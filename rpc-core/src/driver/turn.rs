@@ -143,6 +143,7 @@ impl Driver {
     }
 
     /// A turn for the caller who waits for this verdict: whether there is more to receive, and the verdict if it came.
+    #[inline(always)]
     pub(super) fn turn_for(
         self: &Arc<Self>,
         turn: MutexGuard<'_, Turn>,
@@ -167,6 +168,7 @@ impl Driver {
     }
 
     /// What is done in one go: whether there is more to receive, and whether the peer has said goodbye.
+    #[inline(always)]
     fn part_of_turn(
         &self,
         mut turn: MutexGuard<'_, Turn>,
@@ -207,6 +209,7 @@ impl Driver {
         more
     }
 
+    #[inline(always)]
     pub(super) fn receive(
         &self,
         turn: &mut Turn,
@@ -297,8 +300,8 @@ impl Driver {
                     break;
                 }
                 bytes += out.size();
-                if let Some(frame) = turn.frames.pop_front() {
-                    frame.recycle();
+                if let Some(mut frame) = turn.frames.pop_front() {
+                    frame.body.recycle();
                 }
             }
         }

@@ -23,22 +23,24 @@ impl Machine {
         }
     }
 
-    /// The same for a call that is to be handed out at once, if nothing is in front of it; otherwise it waits like others.
+    /// The same for a call that is to be handed `out` at once, if nothing is in front of it; otherwise it waits like others.
     ///
     /// # Errors
     /// As [`call`](Machine::call).
+    #[inline(always)]
     pub fn call_now(
         &mut self,
         call: NewCall,
         now: Time,
-    ) -> Result<(OutKey, Option<Outgoing>), (Error, NewCall)> {
+        out: &mut Option<Outgoing>,
+    ) -> Result<OutKey, (Error, NewCall)> {
         let is_clear = |peer: &PeerLimits| {
             call.body.len() <= self.calls_out.fragment()
                 && self.outbox.is_empty()
                 && self.calls_out.is_clear(peer.window)
         };
         if !self.peer.as_ref().is_some_and(is_clear) {
-            return self.call(call).map(|key| (key, None));
+            return self.call(call);
         }
         if let Some(error) = self.check_call(&call) {
             return Err((error, call));
@@ -46,8 +48,7 @@ impl Machine {
         self.hasten(call.latest());
         self.expect_answer(now);
         self.handed_out = self.handed_out.saturating_add(1);
-        let (key, frame) = self.calls_out.add_and_pop(call, now, self.handed_out);
-        Ok((key, Some(frame)))
+        Ok(self.calls_out.add_and_pop(call, now, self.handed_out, out))
     }
 
     /// A call is about to be handed out.

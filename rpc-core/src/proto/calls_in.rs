@@ -74,7 +74,7 @@ impl CallsIn {
         grows
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn add(&mut self, id: u64, deadline: Time) -> InKey {
         let place = self.calls.insert(CallIn { id, deadline, stage: Stage::Waiting });
         let place = u32::try_from(place).expect("calls are bounded by the window");
@@ -101,7 +101,7 @@ impl CallsIn {
     }
 
     /// Takes the call out for its verdict.
-    #[inline]
+    #[inline(always)]
     pub(super) fn remove(&mut self, key: InKey) -> Option<Stage> {
         let stage = self.stage(key)?;
         self.calls.remove(key.place as usize);

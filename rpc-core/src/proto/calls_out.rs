@@ -184,9 +184,15 @@ impl CallsOut {
         OutKey(key)
     }
 
-    /// Adds a call and hands out its only frame, for which there is credit: nothing is in front of it.
-    #[inline]
-    pub(super) fn add_and_pop(&mut self, call: NewCall, now: Time, frame: u64) -> (OutKey, Outgoing) {
+    /// Adds a call and hands its only frame `out`, for which there is credit: nothing is in front of it.
+    #[inline(always)]
+    pub(super) fn add_and_pop(
+        &mut self,
+        call: NewCall,
+        now: Time,
+        frame: u64,
+        out: &mut Option<Outgoing>,
+    ) -> OutKey {
         let latest = call.latest();
         let place = self.flight.vacant_key();
         let id = self.next_id(place);
@@ -199,7 +205,8 @@ impl CallsOut {
         let head = Head { method, object, ..Head::new(Kind::Call, id) };
         let deadline = Some(until.since(now.max(at)));
         let options = Options { deadline, cause, priority, detached: false, refused: None };
-        (OutKey(key), Outgoing { head: head.encode(options), body: Body::Whole(body) })
+        *out = Some(Outgoing { head: head.encode(options), body: Body::Whole(body) });
+        OutKey(key)
     }
 
     /// The number of the next call in flight, which has this place.

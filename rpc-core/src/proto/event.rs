@@ -17,6 +17,7 @@ pub enum Payload<'a> {
 
 impl Payload<'_> {
     /// The bytes, in a buffer of their own; a borrowed payload is copied into `spare`.
+    #[inline(always)]
     pub fn into_buffer(self, spare: impl FnOnce(usize) -> Vec<u8>) -> Vec<u8> {
         match self {
             Payload::Owned(buf) => buf,

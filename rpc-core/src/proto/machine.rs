@@ -226,6 +226,12 @@ impl Machine {
         }
     }
 
+    /// Whether there are events that did not come with a frame.
+    #[inline]
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// Events that did not come with a frame: ask until `None` after each `handle_*`.
     pub fn poll_event(&mut self) -> Option<Event<'static>> {
         self.events.pop_front()

@@ -45,9 +45,13 @@ impl Outgoing {
         }
     }
 
-    /// Gives the frame's buffer back once it has been sent.
-    pub fn recycle(self) {
-        match self.body {
+}
+
+impl Body {
+    /// Gives the buffer back once it has been sent.
+    #[inline]
+    pub fn recycle(&mut self) {
+        match std::mem::replace(self, Body::Whole(Vec::new())) {
             Body::Whole(buf) => buffers::give(buf),
             Body::Part(buf, _) => {
                 if let Some(buf) = Arc::into_inner(buf) {

@@ -17,7 +17,7 @@ impl Machine {
     ///
     /// # Errors
     /// A [`Violation`] ends the connection; say so with [`close`](Machine::close).
-    #[inline]
+    #[inline(always)]
     pub fn handle_frame<'a>(&mut self, frame: &'a [u8], now: Time) -> Result<Option<Event<'a>>, Violation> {
         let Parsed { head, options, payload } = self.open_frame(frame, now)?;
         match head.kind {
@@ -61,7 +61,7 @@ impl Machine {
     }
 
     /// Takes the frame's header off, if it may come now.
-    #[inline]
+    #[inline(always)]
     fn open_frame<'a>(&mut self, frame: &'a [u8], now: Time) -> Result<Parsed<'a>, Violation> {
         self.liveness.heard(now);
         let parsed = parse(frame)?;
@@ -165,7 +165,7 @@ impl Machine {
         Ok(Some(Event::Opened))
     }
 
-    #[inline]
+    #[inline(always)]
     fn handle_call<'a>(
         &mut self,
         head: Head,
@@ -212,7 +212,7 @@ impl Machine {
         Violation(format!("a message of {size} bytes, the announced limit is {}", self.config.max_message))
     }
 
-    #[inline]
+    #[inline(always)]
     fn take_call<'a>(
         &mut self,
         head: Head,
@@ -253,7 +253,7 @@ impl Machine {
         Ok(Some(Event::Request { key, object, method, deadline, cause: options.cause, payload }))
     }
 
-    #[inline]
+    #[inline(always)]
     fn handle_reply<'a>(&mut self, head: Head, part: Part<'a>) -> Result<Option<Event<'a>>, Violation> {
         let whole = !head.flags.has(Flags::MORE) && !head.flags.has(Flags::CONTINUED);
         let (head, payload) = if whole {

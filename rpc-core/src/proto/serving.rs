@@ -63,18 +63,20 @@ impl Machine {
         Some(if failed { Flags::FAILED } else { Flags::NONE })
     }
 
-    /// The same for a verdict that is to be handed out at once, if nothing is in front of it; otherwise it waits like others.
-    pub fn reply_now(&mut self, key: InKey, failed: bool, payload: Vec<u8>) -> Option<Outgoing> {
+    /// The same for a verdict that is to be handed `out` at once, if nothing is in front of it; otherwise it waits like others.
+    #[inline(always)]
+    pub fn reply_now(&mut self, key: InKey, failed: bool, payload: Vec<u8>, out: &mut Option<Outgoing>) {
         let limit = self.peer.as_ref().map_or(0, |peer| peer.max_message);
         if !self.outbox.is_open_and_empty() || payload.len() > limit.min(self.calls_out.fragment()) {
-            self.reply(key, failed, payload);
-            return None;
+            return self.reply(key, failed, payload);
         }
-        self.calls_in.remove(key)?;
+        if self.calls_in.remove(key).is_none() {
+            return;
+        }
         self.handed_out = self.handed_out.saturating_add(1);
         self.calls_next = true;
         let flags = if failed { Flags::FAILED } else { Flags::NONE };
-        Some(Outgoing::control(Head { flags, ..Head::new(Kind::Reply, key.id()) }, payload))
+        *out = Some(Outgoing::control(Head { flags, ..Head::new(Kind::Reply, key.id()) }, payload));
     }
 
     /// The call ended without a value. A verdict already given stands.

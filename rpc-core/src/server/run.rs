@@ -63,6 +63,7 @@ impl Run {
     }
 
     /// Gives the verdict.
+    #[inline(always)]
     pub(super) fn end(mut self, result: Result<Encoded, Refusal>) {
         self.ended = true;
         let outcome = match result {

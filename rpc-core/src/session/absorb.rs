@@ -19,12 +19,19 @@ impl Inner {
 
     #[inline]
     pub(super) fn absorb_events(&mut self, chores: &mut Chores) {
+        if self.machine.has_events() {
+            self.absorb_all(chores);
+        }
+    }
+
+    #[cold]
+    fn absorb_all(&mut self, chores: &mut Chores) {
         while let Some(event) = self.machine.poll_event() {
             self.absorb(event, chores);
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn absorb(&mut self, event: Event<'_>, chores: &mut Chores) {
         match event {
             Event::Verdict { token, verdict } => {

@@ -9,7 +9,7 @@ impl Session {
     ///
     /// # Errors
     /// The peer broke a rule.
-    #[inline]
+    #[inline(always)]
     pub fn receive(&self, frame: &[u8], now: Time, chores: &mut Chores) -> Result<bool, Violation> {
         let mut inner = self.lock();
         let event = inner.machine.handle_frame(frame, now)?;
@@ -40,7 +40,7 @@ impl Session {
 }
 
 impl Inner {
-    #[inline]
+    #[inline(always)]
     fn take_in(&mut self, event: Option<Event<'_>>, now: Time, chores: &mut Chores) -> bool {
         if let Some(event) = event {
             self.absorb(event, chores);

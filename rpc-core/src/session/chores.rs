@@ -100,7 +100,14 @@ impl Chores {
     }
 
     /// Wakes whoever is to be woken; no lock may be held.
+    #[inline]
     pub fn run(&mut self) {
+        if self.first.is_some() || self.others.capacity() > 0 {
+            self.wake_those();
+        }
+    }
+
+    fn wake_those(&mut self) {
         if let Some(waker) = self.first.take() {
             waker.wake();
         }

@@ -60,7 +60,7 @@ impl DerefMut for Locked<'_> {
 }
 
 impl Drop for Locked<'_> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         let due = self.inner.machine.due();
         self.hints.due.store(due.as_nanos(), Ordering::Relaxed);

@@ -62,6 +62,7 @@ impl Inner {
     }
 
     /// With a request that is handed over goes the right to dispatch; without that it waits like others.
+    #[inline(always)]
     pub(super) fn claim_for(&mut self, chores: &mut Chores) {
         let Some(request) = chores.request.as_ref().filter(|_| chores.takes) else { return };
         // Later ones of the same turn are queued behind it.
@@ -73,6 +74,7 @@ impl Inner {
         }
     }
 
+    #[inline]
     fn next_request(&mut self) -> Option<Request> {
         loop {
             // What the peer does not take is not made either.

@@ -68,6 +68,7 @@ impl Waiters {
     }
 
     /// Frees the slot of a call whose verdict is given to its caller now; the caller's waker is not needed any more.
+    #[inline]
     pub(super) fn release(&mut self, token: u32) -> Option<Waker> {
         self.slots.try_remove(token as usize)?.waker
     }
@@ -116,8 +117,8 @@ pub struct CallParts {
 }
 
 impl Session {
-    /// Starts a call; `waker` is woken with its verdict, unless the caller looks for it. What comes with it is to be sent
-    /// now, as `departure` asks.
+    /// Starts a call; `waker` is woken with its verdict, unless the caller looks for it. What is put `out` is to be sent now,
+    /// as `departure` asks.
     ///
     /// # Errors
     /// As [`Machine::call`](crate::proto::Machine::call), or why the session has ended; `NotSent`. The arguments' buffer
@@ -127,7 +128,8 @@ impl Session {
         parts: CallParts,
         mut waker: Option<Waker>,
         departure: Departure,
-    ) -> Result<(Started, Option<Outgoing>), (Error, Vec<u8>)> {
+        out: &mut Option<Outgoing>,
+    ) -> Result<Started, (Error, Vec<u8>)> {
         let CallParts { object, method, body, now, deadline, cause, looks, priority } = parts;
         let mut inner = self.lock();
         if let Some(error) = &inner.ended {
@@ -143,17 +145,17 @@ impl Session {
         let token = u32::try_from(entry).expect("calls are bounded far below 2^32");
         let call = NewCall { token, object, method, body, at: now, deadline, cause, priority };
         let called = if at_once {
-            inner.machine.call_now(call, now)
+            inner.machine.call_now(call, now, out)
         } else {
-            inner.machine.call(call).map(|key| (key, None))
+            inner.machine.call(call)
         };
-        let (key, frame) = called.map_err(|(error, call)| (error, call.body))?;
+        let key = called.map_err(|(error, call)| (error, call.body))?;
         // Dropped when the lock is free, if it is not wanted.
         let waker = if alone && looks { None } else { waker.take() };
         inner.waiters.slots.insert(Waiter { key, settled: None, waker });
         let sooner = inner.armed.is_none_or(|armed| deadline < armed);
-        let many = frame.is_none() && inner.machine.queued().is_multiple_of(FLUSH_EVERY);
-        Ok((Started { token, alone, many, at: now, sooner }, frame))
+        let many = out.is_none() && inner.machine.queued().is_multiple_of(FLUSH_EVERY);
+        Ok(Started { token, alone, many, at: now, sooner })
     }
 
     /// The verdict, if it is there; the slot is then free. Otherwise `waker` is woken with it.

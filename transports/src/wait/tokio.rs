@@ -155,8 +155,8 @@ impl Fds {
 /// So often one poll may find something before others are polled.
 const FINDS: u32 = 4;
 
-/// So often one poll may look in vain, also if it never sleeps.
-const LOOKS: u32 = 256;
+/// So many rows of looks one poll may take in vain, also if it never sleeps.
+const LOOKS: u32 = 16;
 
 /// Watches one connection on one runtime. If the runtime ends, its drop wakes everyone who waits.
 struct ConnectionTask {
@@ -217,30 +217,25 @@ impl ConnectionTask {
         let mut may_give_way = self.unaccompanied;
         let (mut found, mut looks) = (0, 0);
         let again = loop {
-            match patience.moment(&*host) {
-                Moment::Passed if self.attendance.glance() => {
+            match self.attendance.look_about(&mut patience, true) {
+                None => {
                     found += 1;
-                    self.attendance.driver().renew(&mut patience);
                     if found == FINDS || !self.attendance.is_lively() {
                         break true;
                     }
                 }
-                Moment::Passed => {
+                Some(Moment::Passed) => {
                     looks += 1;
                     if looks == LOOKS {
                         break true;
                     }
                 }
-                Moment::GiveWay if std::mem::take(&mut may_give_way) => {
+                Some(Moment::GiveWay) if std::mem::take(&mut may_give_way) => {
                     patience.rest(&*host);
                     host.give_way();
-                    if self.attendance.glance() {
-                        found += 1;
-                        self.attendance.driver().renew(&mut patience);
-                    }
                 }
-                Moment::GiveWay => break true,
-                Moment::Over => break false,
+                Some(Moment::GiveWay) => break true,
+                Some(Moment::Over) => break false,
             }
         };
         patience.rest(&*host);

@@ -9,8 +9,8 @@ use super::Loop;
 /// So often the processor is given away, or something is found, between two looks at everything else.
 const ROUNDS: u32 = 16;
 
-/// So many looks in vain count as one round: who never sleeps looks at everything else now and then nevertheless.
-const LOOKS: u32 = 64;
+/// So many rows of looks in vain count as one round: who never sleeps looks at everything else now and then nevertheless.
+const LOOKS: u32 = 4;
 
 #[derive(Default)]
 pub(super) struct Lively {
@@ -53,21 +53,17 @@ impl Loop {
         let Some(mut patience) = self.lively.patience.take() else { return };
         let (mut rounds, mut looks) = (0, 0_u32);
         while rounds < ROUNDS && !self.shared.has_news() && !self.lively.is_empty() {
-            if self.glance() {
-                driver.renew(&mut patience);
-                rounds += 1;
-                continue;
-            }
-            match patience.moment(&*host) {
-                Moment::Passed => {
+            match self.look_about(&mut patience) {
+                None => rounds += 1,
+                Some(Moment::Passed) => {
                     looks += 1;
                     rounds += u32::from(looks.is_multiple_of(LOOKS));
                 }
-                Moment::GiveWay => {
+                Some(Moment::GiveWay) => {
                     host.give_way();
                     rounds += 1;
                 }
-                Moment::Over => {
+                Some(Moment::Over) => {
                     while let Some(at) = self.lively.places.pop() {
                         self.stand(at);
                     }
@@ -78,21 +74,26 @@ impl Loop {
         self.lively.patience.get_or_insert(patience);
     }
 
-    /// One look at each; whether something had come. Those that may not wait any more stand.
-    fn glance(&mut self) -> bool {
-        let mut found = false;
+    /// Looks at each. `None`: something had come on one of them; otherwise what is next. Those that may not wait any more
+    /// stand.
+    fn look_about(&mut self, patience: &mut Patience) -> Option<Moment> {
+        let (mut found, mut moment) = (false, Moment::Passed);
         let mut next = 0;
         while let Some(at) = self.lively.places.get(next).copied() {
             next += 1;
             let Some(connection) = self.connections.get(at) else { continue };
-            if connection.attendance.glance() {
-                found = true;
-                if !connection.attendance.is_lively() {
-                    self.lively.forget(at);
-                    self.stand(at);
+            match connection.attendance.look_about(patience, self.lively.places.len() == 1) {
+                Some(Moment::Passed) => {}
+                Some(other) => moment = other,
+                None => {
+                    found = true;
+                    if !connection.attendance.is_lively() {
+                        self.lively.forget(at);
+                        self.stand(at);
+                    }
                 }
             }
         }
-        found
+        if found { None } else { Some(moment) }
     }
 }
