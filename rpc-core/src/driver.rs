@@ -82,6 +82,8 @@ pub struct Driver {
     looks_free: bool,
     /// Whoever sleeps at the link chooses what it is woken for.
     sleeps_on_descriptors: bool,
+    /// The link has frames of which the peer has not been told; written by who has the turn.
+    unflushed: AtomicBool,
     /// Turns in which frames came or went; written by who has the turn.
     moves: AtomicU32,
     weight: polite::Weight,
@@ -145,6 +147,7 @@ impl Driver {
             waiting,
             looks_free,
             sleeps_on_descriptors,
+            unflushed: AtomicBool::new(false),
             moves: AtomicU32::new(0),
             weight: polite::Weight::default(),
             company: polite::Company::default(),
@@ -293,7 +296,7 @@ impl Driver {
 
     /// What the link has not taken yet it takes when it says that there is room.
     fn has_to_flush(&self, now: Time) -> bool {
-        self.session.has_unsent() || self.session.due() <= now
+        self.session.has_unsent() || self.unflushed.load(Ordering::Relaxed) || self.session.due() <= now
     }
 
     fn flush_by(self: &Arc<Self>, now: Time, first: impl Fn(&mut Turn)) {

@@ -25,7 +25,7 @@ pub fn fits(
     capabilities: Capabilities,
     url: &str,
 ) -> Result<(), Error> {
-    let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
+    let scheme = scheme(url);
     for (at, method) in service.methods().iter().enumerate() {
         if let Some(lack) = lack(shapes, at, capabilities) {
             let text = format!(
@@ -37,6 +37,40 @@ pub fn fits(
         }
     }
     Ok(())
+}
+
+/// Whether a wire carries calls back of a service that is offered to whoever is called.
+///
+/// # Errors
+/// `Unsupported`, `NotSent`: names service and wire.
+pub fn offer(service: &ServiceDescriptor, capabilities: Capabilities, url: &str) -> Result<(), Error> {
+    if capabilities.calls_back {
+        return Ok(());
+    }
+    Err(no_way_back(url, &format!("{} is offered to be called back", service.name())))
+}
+
+/// The same for a service that is to be called back where a call has come from.
+///
+/// # Errors
+/// `Unsupported`, `NotSent`: names service and wire.
+pub(crate) fn call_back(service: &ServiceDescriptor, driver: &Driver) -> Result<(), Error> {
+    if driver.capabilities().calls_back {
+        return Ok(());
+    }
+    Err(no_way_back(driver.url(), &format!("{} is to be called back", service.name())))
+}
+
+fn no_way_back(url: &str, what: &str) -> Error {
+    let scheme = scheme(url);
+    let text = format!(
+        "{url}: {what}, and {scheme}: carries calls one way only; use another wire for it, such as unix:"
+    );
+    Error::new(Code::Unsupported, Fate::NotSent, text)
+}
+
+fn scheme(url: &str) -> &str {
+    url.split_once(':').map_or(url, |(scheme, _)| scheme)
 }
 
 /// What the wire lacks for a method.

@@ -33,7 +33,7 @@ pub use client::{Call, Client, Connection, submit_all};
 pub use context::{Context, context};
 pub use error::{CallError, Code, Error, Fate, Gone};
 #[doc(hidden)]
-pub use fits::fits;
+pub use fits::{fits, offer};
 pub use server::Service;
 pub use time::Time;
 pub use wire::rendezvous::Trust;

@@ -320,6 +320,8 @@ pub struct Capabilities {
     pub identity: bool,
     /// Whether replies can come back.
     pub reply_path: bool,
+    /// Whether whoever is called can call back on the same connection.
+    pub calls_back: bool,
     /// Whether messages survive while no peer is there.
     pub survives_peer: bool,
     /// Whether only pings can tell that a peer is gone.
@@ -335,6 +337,7 @@ impl Default for Capabilities {
             descriptors: false,
             identity: false,
             reply_path: true,
+            calls_back: true,
             survives_peer: false,
             needs_ping: false,
         }

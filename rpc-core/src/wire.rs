@@ -18,8 +18,8 @@ mod open;
 pub mod rendezvous;
 mod verdict;
 
-pub use cursor::Malformed;
+pub use cursor::{Malformed, escaped};
 pub use head::{Flags, Head, HeadBytes, Kind, Options, Parsed, parse};
 pub use hello::{Hello, Role, VERSION};
 pub use open::{Answer, MethodRow, Open, Opened};
-pub use verdict::{decode_cancelled, decode_error, encode_cancelled, encode_error};
+pub use verdict::{ShapeThere, decode_cancelled, decode_error, encode_cancelled, encode_error};

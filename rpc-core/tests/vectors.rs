@@ -9,7 +9,8 @@ use farcall_core::wire::mailbox::ledger::Entry;
 use farcall_core::wire::mailbox::{Arguments, Letter, News, Outcome, Slip};
 use farcall_core::wire::rendezvous::{Answer as Granted, Grant, MemoryKind, Request, Wish};
 use farcall_core::wire::{
-    Answer, Flags, Head, Hello, Kind, Open, Opened, Options, encode_cancelled, encode_error, parse,
+    Answer, Flags, Head, Hello, Kind, Open, Opened, Options, ShapeThere, encode_cancelled, encode_error,
+    parse,
 };
 use farcall_core::{Code, Error, Fate, Time, Trust};
 use serde::{Deserialize, Serialize};
@@ -100,6 +101,9 @@ fn calls_and_verdicts_are_as_the_page_says() {
     agrees("reply-failed", &frame(failed, Options::default(), &[0]));
     let error = Error::new(Code::Overloaded, Fate::NotExecuted, "busy");
     agrees("error", &plain(Kind::Error, 0x1_0000, &encode_error(&error)));
+    let error =
+        Error::new(Code::SchemaMismatch, Fate::NotExecuted, "no").with_source(ShapeThere("()->()".into()));
+    agrees("error-shape", &plain(Kind::Error, 0x1_0000, &encode_error(&error)));
     agrees("cancel", &plain(Kind::Cancel, 0x1_0000, &[]));
     agrees("cancelled", &plain(Kind::Cancelled, 0x1_0000, &encode_cancelled(Fate::Started)));
     agrees("abort", &plain(Kind::Abort, 0x1_0000, &[]));

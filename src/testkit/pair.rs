@@ -11,7 +11,7 @@ use std::time::Duration;
 use farcall_core::client::Attach;
 
 use super::gates::{Slot, block_on};
-use super::subject::{ListenerServer, OtherServer, Subject, TestedServer};
+use super::subject::{OtherServer, Subject, TestedServer};
 use super::{Meeting, Style, Watchdog};
 use crate::{Call, Connect, Connection, Error, Server};
 
@@ -49,8 +49,7 @@ impl Pair {
         &self,
         set_up: impl FnOnce(Connect<C>) -> Connect<C>,
     ) -> Result<C, Error> {
-        let connect = crate::connect(self.url.as_str()).max_message(MAX_MESSAGE);
-        let connect = set_up(connect.offer(ListenerServer::new(Subject::default())));
+        let connect = set_up(crate::connect(self.url.as_str()).max_message(MAX_MESSAGE));
         match self.style {
             Style::Blocking => connect.wait(),
             Style::Async => connect.into_future().await,

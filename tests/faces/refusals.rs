@@ -103,6 +103,37 @@ fn off_the_loopback_plaintext_must_be_allowed() {
 }
 
 #[test]
+fn a_refusal_names_the_url_once() {
+    let _watchdog = watch("a_refusal_names_the_url_once");
+    let directory = tempfile::tempdir().unwrap();
+    let held = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = held.local_addr().unwrap().port();
+    drop(held);
+    let mut urls =
+        vec![format!("tcp://127.0.0.1:{port}"), "mem:faces-once".to_owned(), "exec:/nobody".to_owned()];
+    for scheme in ["unix", "shm", "local", "mq", "fifo", "mmap"] {
+        let options = if scheme == "mmap" { "?trust=trusted" } else { "" };
+        urls.push(format!("{scheme}:{}/nobody{options}", directory.path().display()));
+        urls.push(format!("{scheme}:/nowhere/at/all{options}"));
+    }
+    urls.push("mailbox:/a/b".to_owned());
+    for url in urls {
+        for error in [reach(&url).err(), farcall::pool([&url]).wait().map(|_: Connection| ()).err()] {
+            let said = error.map(|error| error.to_string()).unwrap_or_default();
+            assert_eq!(said.matches(&*url).count(), 1, "{said}");
+        }
+        if !url.starts_with("tcp:")
+            && !url.ends_with("nobody")
+            && !url.contains("/nobody?")
+            && !url.starts_with("mem:")
+        {
+            let said = serve(&url).err().map(|error| error.to_string()).unwrap_or_default();
+            assert_eq!(said.matches(&*url).count(), 1, "{said}");
+        }
+    }
+}
+
+#[test]
 fn a_missing_socket_is_named() {
     let (_directory, url) = directory();
     says(reach(&url), Code::Unavailable, &[&url, "no such socket"]);

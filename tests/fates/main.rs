@@ -60,6 +60,7 @@ fn lives(
     let lane = |name: u64, mut dice: Dice| {
         let directory = directory.join(format!("{wire}-{name}"));
         std::fs::create_dir_all(&directory).expect("a directory");
+        let _mailbox = stage::Mailbox(&directory);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut tally = Tally::default();
         while match enough {
@@ -171,17 +172,17 @@ fn exactly_the_calls_that_were_not_handed_over_were_not_sent() {
     let _dog = watch(90);
     let mut dice = Dice::new(from_environment("FARCALL_SEED").unwrap_or(0xD1B5_4A32_D192_ED03));
     let directory = place();
+    let _mailbox = stage::Mailbox(directory.path());
     // What lies in a socket of tcp: dies with it.
     for wire in stage::wires().into_iter().filter(|wire| *wire != "tcp") {
         for style in [Style::Wait, Style::Await] {
             handed_over::knock_often(wire, style, 12, directory.path(), &mut dice);
         }
     }
-    stage::remove_mailbox(directory.path());
 }
 
-/// In each place a server takes over from the dead at once, serves one call and ends: nothing is left but the lock. What wires do
-/// whose place is a name is seen to when the name is removed.
+/// In each place a server takes over from the dead at once, serves one call and ends: nothing is left but the lock. What is left
+/// of a mailbox is seen to when it goes.
 fn successors_find_nothing(directory: &Path) {
     for lane in 0..LANES {
         for wire in stage::wires_with_a_place() {
@@ -193,7 +194,6 @@ fn successors_find_nothing(directory: &Path) {
                 assert_eq!(left, [""; 0], "{wire}: what a server that took over and ended leaves");
             }
         }
-        stage::remove_mailbox(&directory.join(format!("mailbox-{lane}")));
     }
 }
 

@@ -83,11 +83,16 @@ pub(crate) fn mailbox(directory: &Path) -> String {
     format!("farcall-fates-{}-{name}", std::process::id())
 }
 
-/// Removes the mailbox that stands for this directory, with all that belongs to it.
-pub(crate) fn remove_mailbox(directory: &Path) {
-    let name = mailbox(directory);
-    // A build may be without mailboxes.
-    if farcall::remove_mailbox(&format!("mailbox:/{name}")).is_ok() {
+/// The mailbox that stands for a directory, which goes with this, whatever becomes of the test.
+pub(crate) struct Mailbox<'a>(pub(crate) &'a Path);
+
+impl Drop for Mailbox<'_> {
+    fn drop(&mut self) {
+        let name = mailbox(self.0);
+        // A build may be without mailboxes.
+        if farcall::remove_mailbox(&format!("mailbox:/{name}")).is_err() || std::thread::panicking() {
+            return;
+        }
         let user = rustix::process::geteuid().as_raw();
         for directory in [format!("/run/user/{user}/farcall"), format!("/tmp/farcall-{user}")] {
             let mut left = others_in(Path::new(&directory), &[]);

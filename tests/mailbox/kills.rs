@@ -1,13 +1,17 @@
 //! Servers and callers of a mailbox that are killed.
 
 use std::fs::File;
+use std::future::Future as _;
 use std::os::unix::fs::FileExt;
+use std::pin::pin;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use farcall::{Code, Error, Fate, Gone};
+use farcall::testkit::block_on;
+use farcall::{Call, Code, Error, Fate, Gone};
 
 use crate::Mailbox;
 use crate::peers::process::{Peer, alone, cast};
@@ -41,6 +45,81 @@ fn a_killed_server_costs_the_call_that_it_had_taken_and_no_other() {
             let waiting = probe.add(1, 2).submit();
             let _second = Peer::serving(&mailbox.0);
             assert_eq!(waiting.wait().unwrap(), 3, "what was put afterwards waits for the next");
+        }
+    });
+}
+
+/// How a caller waits for what never comes.
+type Wait = fn(Call<()>) -> Error;
+
+fn by_trying(mut call: Call<()>) -> Error {
+    loop {
+        match call.try_take() {
+            Some(result) => return result.unwrap_err(),
+            None => thread::yield_now(),
+        }
+    }
+}
+
+fn by_polling(call: Call<()>) -> Error {
+    let (mut call, mut cx) = (pin!(call), Context::from_waker(Waker::noop()));
+    loop {
+        match call.as_mut().poll(&mut cx) {
+            Poll::Ready(result) => return result.unwrap_err(),
+            Poll::Pending => thread::yield_now(),
+        }
+    }
+}
+
+fn by_awaiting(call: Call<()>) -> Error {
+    block_on(call).unwrap_err()
+}
+
+fn on_a_runtime(call: Call<()>) -> Error {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(call).unwrap_err()
+}
+
+fn by_callback(call: Call<()>) -> Error {
+    let (tx, rx) = std::sync::mpsc::channel();
+    call.on_complete(move |result| tx.send(result).unwrap()).unwrap();
+    rx.recv().unwrap().unwrap_err()
+}
+
+/// Kills the taker of a call that is waited for like this; the call has been started, or is by whoever waits.
+fn kill_under(name: &str, wait: Wait, is_started: bool) {
+    let mailbox = Mailbox::new();
+    let probe: ProbeClient = farcall::connect(&mailbox.0).wait().unwrap();
+    let witness: ProbeClient = farcall::connect(&mailbox.0).wait().unwrap();
+    let peer = Peer::serving(&mailbox.with("take=2"));
+    let call = if is_started { probe.hang().submit() } else { probe.hang() };
+    let pid = peer.pid();
+    let killer = thread::spawn(move || {
+        assert_eq!(witness.hanging(1).wait().unwrap(), 1);
+        Death::of(pid)
+    });
+    // Here, since the machine is asked what it has kept from the threads that are still there.
+    let (error, end) = (wait(call), Instant::now());
+    killer.join().unwrap().was_noticed(end, NOTICE);
+    let said = (error.code(), error.fate());
+    assert_eq!(said, (Code::PeerGone(Gone::Exited), Fate::Unknown), "{name}: {error}");
+}
+
+#[test]
+fn whoever_polls_learns_of_a_takers_death_as_soon_as_whoever_sleeps() {
+    let _dog = watch(60);
+    alone("kills::whoever_polls_learns_of_a_takers_death_as_soon_as_whoever_sleeps", || {
+        let ways: [(&str, Wait); 5] = [
+            ("try_take", by_trying),
+            ("poll", by_polling),
+            ("await", by_awaiting),
+            ("await on a runtime", on_a_runtime),
+            ("on_complete", by_callback),
+        ];
+        for (name, wait) in ways {
+            for is_started in [true, false] {
+                (0..4).for_each(|_| kill_under(name, wait, is_started));
+            }
         }
     });
 }

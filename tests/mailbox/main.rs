@@ -155,6 +155,81 @@ fn a_full_mailbox_makes_calls_wait_or_fail_and_says_that_they_were_not_sent() {
 }
 
 #[test]
+fn a_detached_call_that_finds_no_room_is_told_so_or_waits_in_its_caller() {
+    let _dog = Watchdog::over("detached and full", LIMIT);
+    let mailbox = Mailbox::new();
+    let patient: ListClient = farcall::connect(mailbox.with("depth=2&msgsize=1KiB")).wait().unwrap();
+    let hasty: ListClient = farcall::connect(mailbox.with("full=fail")).wait().unwrap();
+    hasty.append(0).detach().unwrap();
+    patient.append(1).detach().unwrap();
+    let error = hasty.append(7).detach().unwrap_err();
+    assert_eq!((error.code(), error.fate()), (Code::Overloaded, Fate::NotSent), "{error}");
+    assert!(error.to_string().contains("the mailbox is full"), "{error}");
+    let on_a_runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let error = on_a_runtime.block_on(async {
+        let hasty: ListClient = farcall::connect(mailbox.with("full=fail")).await.unwrap();
+        hasty.append(7).detach().unwrap_err()
+    });
+    assert_eq!((error.code(), error.fate()), (Code::Overloaded, Fate::NotSent), "{error}");
+    patient.append(2).detach().unwrap();
+    let lists = Lists::default();
+    let _server = serve(&mailbox.0, &lists);
+    // Closing waits until the last one is put.
+    farcall::Client::close(&patient).wait().unwrap();
+    let client: ListClient = farcall::connect(&mailbox.0).wait().unwrap();
+    client.append(3).wait().unwrap();
+    assert_eq!(*lists.list.lock().unwrap(), [0, 1, 2, 3]);
+}
+
+#[test]
+fn detached_by_many_threads_each_call_is_put_or_its_thread_is_told() {
+    let _dog = Watchdog::over("detached by many", LIMIT);
+    let mailbox = Mailbox::new();
+    let client: ListClient = farcall::connect(mailbox.with("depth=10&full=fail")).wait().unwrap();
+    let refused = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|thread| {
+                let client = &client;
+                let is_refused = move |number: &u64| client.append(*number).detach().is_err();
+                scope.spawn(move || (thread * 10..thread * 10 + 10).filter(is_refused).collect::<Vec<_>>())
+            })
+            .collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert_eq!(refused.len(), 30);
+    let lists = Lists::default();
+    let _server = serve(&mailbox.0, &lists);
+    let last: ListClient = farcall::connect(&mailbox.0).wait().unwrap();
+    last.append(99).wait().unwrap();
+    let mut list = lists.list.lock().unwrap().clone();
+    list.extend(refused);
+    list.sort_unstable();
+    assert_eq!(list, (0..40).chain([99]).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_cannot_be_called_back_is_not_offered_and_a_handler_is_told() {
+    let _dog = Watchdog::over("offered", LIMIT);
+    let mailbox = Mailbox::new();
+    let offered = || farcall::connect::<TestedClient>(&*mailbox.0).offer(ListServer::new(Lists::default()));
+    let awaited = block_on(async { offered().await });
+    for error in [offered().wait().unwrap_err(), awaited.unwrap_err()] {
+        assert_eq!((error.code(), error.fate()), (Code::Unsupported, Fate::NotSent), "{error}");
+        let says = format!(
+            "{}: List is offered to be called back, and mailbox: carries calls one way only; use another wire for it, \
+             such as unix:",
+            mailbox.0
+        );
+        assert_eq!(error.to_string(), says);
+    }
+    let subject = farcall::testkit::Subject::default();
+    let _server = farcall::serve(&*mailbox.0, TestedServer::new(subject)).wait().unwrap();
+    let client: TestedClient = farcall::connect(&*mailbox.0).wait().unwrap();
+    let error = client.ask_back(3).wait().unwrap_err().to_string();
+    assert!(error.contains("Unsupported") && error.contains("one way only"), "{error}");
+}
+
+#[test]
 fn a_call_that_nobody_takes_ends_by_its_deadline_and_is_not_served_later() {
     let _dog = Watchdog::over("expired", LIMIT);
     let mailbox = Mailbox::new();

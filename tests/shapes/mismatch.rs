@@ -110,6 +110,27 @@ fn a_changed_method_fails_alone_and_shows_both_sides() {
 }
 
 #[test]
+fn whoever_takes_a_changed_call_from_a_mailbox_refuses_it_alone_and_shows_both_sides() {
+    limited(|| {
+        let url = format!("mailbox:/farcall-shapes-{}", std::process::id());
+        let store: client::StoreClient = farcall::connect(&*url).wait().unwrap();
+        let server = serve(&url);
+        // The second is compared anew: another server may have taken it.
+        for _ in 0..2 {
+            let put = store.put("k", b"v", 5).wait().unwrap_err();
+            assert_eq!((put.code(), put.fate()), (Code::SchemaMismatch, Fate::NotExecuted));
+            assert_eq!(put.to_string(), format!("Store.put on {url}: argument ttl is u32 here, u64 there"));
+        }
+        let count = store.count().wait().unwrap_err();
+        assert!(count.to_string().ends_with("it returns a plain value here, a `Result` there"), "{count}");
+        assert_eq!(store.remove(String::new()).wait().unwrap_err().code(), Code::UnknownMethod);
+        assert_eq!(store.get("k".to_owned()).wait(), Ok(Some(b"k".to_vec())));
+        drop(server);
+        farcall::remove_mailbox(&url).unwrap();
+    });
+}
+
+#[test]
 fn a_strict_client_is_not_connected_to_what_differs() {
     limited(|| {
         let server = serve("mem:shapes-strict");

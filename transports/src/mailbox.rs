@@ -7,10 +7,10 @@ use std::ffi::{CStr, CString};
 
 use farcall_core::codec::Codec;
 use farcall_core::transport::{Link, Listener};
-use farcall_core::{Code, Error, Fate};
+use farcall_core::{Code, Error};
 use rustix::io::Errno;
-use rustix::rand::{GetRandomFlags, getrandom};
 
+use crate::mark::random;
 use crate::query::Query;
 use crate::queue::{self, Queue};
 use crate::refusal::refused;
@@ -185,16 +185,13 @@ fn name(url: &Url) -> Result<CString, Error> {
 }
 
 /// 128 bits that nobody can guess.
-fn random_id(url: &Url) -> Result<[u8; 16], Error> {
+///
+/// # Errors
+/// The system gives none; the URL is not named.
+fn random_id() -> Result<[u8; 16], Error> {
     let mut id = [0; 16];
-    match rustix::io::retry_on_intr(|| getrandom(&mut id, GetRandomFlags::empty())) {
-        Ok(16) => Ok(id),
-        _ => Err(Error::new(
-            Code::ResourceExhausted,
-            Fate::NotSent,
-            format!("{url}: the system gives no random numbers; try again"),
-        )),
-    }
+    random(&mut id)?;
+    Ok(id)
 }
 
 fn exhausted(url: &Url, error: impl Into<std::io::Error>) -> Error {
@@ -205,6 +202,7 @@ fn exhausted(url: &Url, error: impl Into<std::io::Error>) -> Error {
 mod tests {
     use super::*;
     use farcall::testkit::calculator::{Calc, CalculatorClient, CalculatorServer};
+    use farcall_core::Fate;
     use farcall_core::testkit::Watchdog;
     use farcall_core::wire::mailbox::{Arguments, Letter, News, Outcome, Slip};
     use farcall_core::wire::{Kind, decode_error};
@@ -256,7 +254,7 @@ mod tests {
     fn a_call_in_another_codec_is_refused_in_words_before_it_is_made() {
         let _dog = Watchdog::over("codec", Duration::from_secs(30));
         let mailbox = Beneath::of("codec");
-        let id = random_id(&Url::parse(&mailbox.url).unwrap()).unwrap();
+        let id = random_id().unwrap();
         let slips = post::Inbox::open(&id).unwrap();
         let (codec, service, method, arguments) = ("morse", "Calculator", "add", Arguments::Here(b"-."));
         let (call, deadline, fingerprint) = (7, u64::MAX, 0);

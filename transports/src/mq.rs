@@ -48,8 +48,8 @@ impl Scheme for Mq {
     fn connect(&self, url: &Url, query: &mut Query) -> Result<Box<dyn Link>, Error> {
         let terms = Terms::of(query)?;
         query.finish()?;
-        let parts = parts(ask(url, &terms)?).map_err(|error| error.context(url))?;
-        Ok(Box::new(MqLink::new(parts).map_err(|error| error.context(url))?))
+        let link = parts(ask(url, &terms)?).and_then(MqLink::new);
+        Ok(Box::new(link.map_err(|error| error.context(url))?))
     }
 
     fn listen(&self, url: &Url, query: &mut Query) -> Result<Box<dyn Listener>, Error> {

@@ -3,7 +3,7 @@
 use crate::client::ClientCore;
 use crate::driver::Driver;
 use crate::error::{Code, Error, Fate};
-use crate::wire::{Answer, Opened};
+use crate::wire::{Answer, Opened, ShapeThere};
 
 /// Methods that a sentence names.
 const NAMED: usize = 3;
@@ -55,7 +55,9 @@ impl ClientCore {
         if error.code() != Code::SchemaMismatch || !error.fate().is_safe_to_retry() {
             return error;
         }
-        match self.driver().session().shape_there(self.object, method) {
+        // What was refused brings the shape along; what was not sent is known by what the opening was answered.
+        let there = ShapeThere::of(&error).map(str::to_owned);
+        match there.or_else(|| self.driver().session().shape_there(self.object, method)) {
             Some(there) => {
                 let text = self.shapes.difference(usize::from(method), &there);
                 Error::new(Code::SchemaMismatch, error.fate(), text)

@@ -183,32 +183,12 @@ impl<T, E: From<Error>> Call<T, E> {
         let driver = Arc::clone(self.driver());
         let mut result = None;
         let blocked = driver.host().block(&mut || {
-            let polite = driver.is_polite();
-            let started = if polite {
-                self.start_here(None, Departure::AtOnce, true)
-            } else {
-                with_thread_waker(|waker| self.start_here(Some(waker), Departure::AtOnce, false))
-            };
-            match started {
-                Some(started) if polite => driver.flush_awake(started.at),
-                Some(started) => driver.flush_at(started.at),
-                None => {}
-            }
-            result = Some(match self.state {
-                State::Started(token) => {
-                    let mut alone = started.map(|started| started.alone);
-                    let settled = loop {
-                        let waited = driver.wait_politely(token, alone);
-                        let settled = waited.or_else(|| driver.wait(token, started.is_some() && !polite));
-                        if let Some(settled) = settled {
-                            break settled;
-                        }
-                        alone = Some(driver.session().is_alone());
-                    };
+            result = Some(match self.settle(&driver) {
+                Some(settled) => {
                     self.state = State::Done;
                     (!self.ends_again(&settled)).then(|| self.finish(settled))
                 }
-                _ => (!self.starts_again()).then(|| self.refused()),
+                None => (!self.starts_again()).then(|| self.refused()),
             });
         });
         match (result, blocked) {
@@ -221,6 +201,36 @@ impl<T, E: From<Error>> Call<T, E> {
             (None, Ok(())) => {
                 Some(Err(Error::new(Code::Internal, Fate::Unknown, "the host did not wait").into()))
             }
+        }
+    }
+
+    /// The verdict, for which this thread waits, of a call that is started if need be; `None`: it cannot be.
+    fn settle(&mut self, driver: &Arc<Driver>) -> Option<Settled> {
+        if let State::Started(token) = self.state
+            && let Some(settled) = driver.session().try_take(token)
+        {
+            return Some(settled);
+        }
+        let polite = driver.is_polite();
+        let started = if polite {
+            self.start_here(None, Departure::AtOnce, true)
+        } else {
+            with_thread_waker(|waker| self.start_here(Some(waker), Departure::AtOnce, false))
+        };
+        match started {
+            Some(started) if polite => driver.flush_awake(started.at),
+            Some(started) => driver.flush_at(started.at),
+            None => {}
+        }
+        let State::Started(token) = self.state else { return None };
+        let mut alone = started.map(|started| started.alone);
+        loop {
+            let waited = driver.wait_politely(token, alone == Some(true));
+            let settled = waited.or_else(|| driver.wait(token, started.is_some() && !polite));
+            if settled.is_some() {
+                return settled;
+            }
+            alone = Some(driver.session().is_alone());
         }
     }
 
@@ -304,8 +314,12 @@ impl<T, E: From<Error>> Call<T, E> {
     /// peer's window it waits; where nobody reads for the connection, the next call on it sends it. Closing the
     /// connection waits for its verdict; dropping the last handle does not, and ends a handler that is pending.
     ///
+    /// Over a mailbox closing waits until it is put, and a server finishes it whatever becomes of the caller. One that finds
+    /// the mailbox full waits in the caller: it is lost, and nobody is told, if there is no room until its deadline or until the
+    /// last handle is dropped; with `?full=fail` it is refused here and now.
+    ///
     /// # Errors
-    /// It could not be started, or too many such calls wait for credit; `NotSent`.
+    /// It could not be started, or too many such calls wait for credit, or the mailbox is full (`Overloaded`); `NotSent`.
     ///
     /// ```
     /// # let (server, calc) = farcall::testkit::calculator::calculator("mem:doc-detach")?;
@@ -316,7 +330,7 @@ impl<T, E: From<Error>> Call<T, E> {
     pub fn detach(mut self) -> Result<(), Error> {
         let started = self.start(None, Departure::WithOthers, false).is_some();
         let result = match std::mem::replace(&mut self.state, State::Done) {
-            State::Started(token) => self.driver().session().detach(token),
+            State::Started(token) => self.leave(token),
             State::Refused(error) => Err(error),
             State::Encoded(_) | State::Done => Ok(()),
         };

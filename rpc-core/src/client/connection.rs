@@ -132,6 +132,9 @@ impl Connection {
             return Err(error.with_fate(Fate::NotSent));
         }
         fits::client(descriptor, shapes, &self.handle.driver)?;
+        if !self.handle.owns {
+            fits::call_back(descriptor, &self.handle.driver)?;
+        }
         let methods = descriptor.methods().iter().enumerate();
         let methods = methods.map(|(at, method)| (method.name(), shapes.fingerprint(at)));
         session.open(descriptor.name(), methods)

@@ -6,6 +6,7 @@ use crate::buffers;
 use crate::client::Call;
 use crate::client::call::State;
 use crate::context;
+use crate::driver::Receive;
 use crate::error::{Code, Error, Fate};
 use crate::limits::{EXACT, MAX_DEADLINE};
 use crate::session::{CallParts, Departure, Started};
@@ -24,6 +25,17 @@ impl<T, E> Call<T, E> {
             started = self.start_here(waker, departure, awake);
         }
         started
+    }
+
+    /// Leaves a call that goes on. Where the link plays the peer, what becomes of the call is known once it is sent.
+    pub(super) fn leave(&self, token: u32) -> Result<(), Error> {
+        let driver = self.driver();
+        if driver.capabilities().survives_peer {
+            driver.session().mark_detached(token)?;
+            driver.turn(Receive::No, false);
+            while driver.turn(Receive::Yes, driver.anyone_dispatches()) {}
+        }
+        driver.session().detach(token)
     }
 
     /// Starts the call on its connection unless it has been started.

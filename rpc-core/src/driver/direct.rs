@@ -1,5 +1,7 @@
-//! What goes out at once: a call or a verdict for which nothing else waits goes from its maker straight to the link.
+//! What goes out at once: a call or a verdict for which nothing else waits goes from its maker straight to the link. Where
+//! that takes no system call all of them do, and the link is flushed when they would have been sent together.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
 
@@ -30,24 +32,35 @@ impl Driver {
         departure: Departure,
         awake: bool,
     ) -> Result<Started, (Error, Vec<u8>)> {
-        let turn = if departure == Departure::WithOthers { None } else { self.turn.try_lock().ok() };
+        let queued = departure == Departure::WithOthers && !self.looks_free;
+        let turn = if queued { None } else { self.turn.try_lock().ok() };
         let Some(mut turn) = turn else {
             return self.session.start(parts, waker, Departure::WithOthers, &mut None);
         };
-        let departure = if turn.is_clear() { departure } else { Departure::WithOthers };
+        let goes = match departure {
+            _ if !turn.is_clear() => Departure::WithOthers,
+            _ if self.looks_free => Departure::AtOnce,
+            asked => asked,
+        };
         if awake {
             turn.stay_awake();
         }
         let mut out = None;
-        let result = self.session.start(parts, waker, departure, &mut out);
-        let sent = self.hand_over(&mut turn, &mut out);
+        let result = self.session.start(parts, waker, goes, &mut out);
+        let flushes = match (departure, &result) {
+            (Departure::AtOnce, _) => true,
+            (Departure::AtOnceIfAlone, Ok(started)) => started.alone,
+            _ => false,
+        };
+        let sent = self.hand_over(&mut turn, &mut out, flushes);
         self.let_go(turn, sent);
         result
     }
 
     /// A handler that ran in place has come to its end. Its verdict goes out at once unless others are about to follow.
     pub fn finish(self: &Arc<Self>, key: InKey, outcome: Outcome) {
-        let turn = if self.session.has_requests() { None } else { self.turn.try_lock().ok() };
+        let followed = self.session.has_requests();
+        let turn = if followed && !self.looks_free { None } else { self.turn.try_lock().ok() };
         let Some(mut turn) = turn else { return self.session.finish(key, outcome) };
         let mut out = None;
         if turn.is_clear() {
@@ -55,14 +68,16 @@ impl Driver {
         } else {
             self.session.finish(key, outcome);
         }
-        let sent = self.hand_over(&mut turn, &mut out);
+        let sent = self.hand_over(&mut turn, &mut out, !followed);
         self.let_go(turn, sent);
     }
 
     /// Gives the frame to the link, if there is one; `false`: the link is full, or at its end, and a flush finds out what
     /// follows. The frame lies where it was made: to move it before it has settled costs more than to make it.
+    ///
+    /// `flushes`: nothing else is about to follow.
     #[inline(always)]
-    fn hand_over(&self, turn: &mut Turn, out: &mut Option<Outgoing>) -> bool {
+    fn hand_over(&self, turn: &mut Turn, out: &mut Option<Outgoing>, flushes: bool) -> bool {
         let Some(frame) = out else { return true };
         let Some(link) = &mut turn.link else { return false };
         let parts = OutFrame { head: frame.head.as_slice(), body: frame.body() };
@@ -71,7 +86,8 @@ impl Driver {
             return false;
         }
         self.note_move(parts.size());
-        let flushed = matches!(link.flush(), Ok(Sent::Taken));
+        self.unflushed.store(!flushes, Ordering::Relaxed);
+        let flushed = !flushes || matches!(link.flush(), Ok(Sent::Taken));
         frame.body.recycle();
         flushed
     }

@@ -1,7 +1,7 @@
 //! Looking for what comes: at the link itself, without sleeping, by whoever waits politely.
 
-use std::sync::{Arc, MutexGuard};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -248,15 +248,9 @@ impl Driver {
 
     /// Waits politely for a call's verdict; `None`: it has taken longer than that.
     ///
-    /// `started`: just now, and whether alone.
-    pub fn wait_politely(self: &Arc<Self>, token: u32, started: Option<bool>) -> Option<Settled> {
-        let mut patience = self.patience(started == Some(true))?;
-        // The verdict of an older call may have come with that of another.
-        if started.is_none()
-            && let Some(settled) = self.session.try_take(token)
-        {
-            return Some(settled);
-        }
+    /// `alone`: nothing else is outstanding.
+    pub fn wait_politely(self: &Arc<Self>, token: u32, alone: bool) -> Option<Settled> {
+        let mut patience = self.patience(alone)?;
         let host = &*self.host;
         let mut moves = self.moves();
         let settled = loop {

@@ -1,6 +1,7 @@
 //! The turn: receive, tick, flush, under one lock; then, with the lock free, wake and dispatch.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use crate::driver::ending::gone;
@@ -269,6 +270,7 @@ impl Driver {
         turn.idle = (frames > 0 || how == Receive::Glance)
             && !behind
             && !wanted
+            && !self.unflushed.load(Ordering::Relaxed)
             && !turn.blocked
             && turn.frames.is_empty();
         let partial = link.is_mid_frame();
@@ -305,6 +307,7 @@ impl Driver {
                 }
             }
         }
+        self.unflushed.store(false, Ordering::Relaxed);
         blocked |= link.flush().map_err(|fault| self.fault(fault))? == Sent::WouldBlock;
         turn.blocked = blocked;
         if link.accepted() > before {
@@ -352,7 +355,7 @@ impl Driver {
     }
 
     /// Whether whoever does a turn may also dispatch.
-    pub(super) fn anyone_dispatches(&self) -> bool {
+    pub(crate) fn anyone_dispatches(&self) -> bool {
         self.home == Home::Anyone
     }
 }

@@ -217,7 +217,8 @@ impl Driver {
         settled.expect("a call ends at its deadline at the latest")
     }
 
-    /// Does turns and sleeps until `done` gives something or `until` has come. `callbacks_of`: the call that is
+    /// Does turns and sleeps until `done` gives something or `until` has come; what a sleeper is told is heard once even if
+    /// it has come already. `callbacks_of`: the call that is
     /// waited for; what it causes here runs inside the wait. `forget`: what has woken the thread so far does not count.
     pub fn wait_for<T>(
         self: &Arc<Self>,
@@ -228,7 +229,7 @@ impl Driver {
     ) -> Option<T> {
         PARKER.with(|(parker, waker)| {
             let mut sitting: Option<Sitting<'_>> = None;
-            let mut benched = false;
+            let (mut benched, mut slept) = (false, false);
             let result = loop {
                 if std::mem::replace(&mut forget, true) {
                     parker.forget();
@@ -236,7 +237,7 @@ impl Driver {
                 if let Some(result) = done(&self.session, waker) {
                     break Some(result);
                 }
-                if until != Time::NEVER && self.host.now() >= until {
+                if std::mem::replace(&mut slept, true) && until != Time::NEVER && self.host.now() >= until {
                     break None;
                 }
                 if sitting.is_none() {

@@ -115,6 +115,14 @@ impl Machine {
         self.calls_out.detach(key)
     }
 
+    /// The same, but the caller still wants to know what is known as soon as it is sent.
+    ///
+    /// # Errors
+    /// As [`detach`](Machine::detach).
+    pub fn mark_detached(&mut self, key: OutKey) -> Result<(), Error> {
+        self.calls_out.mark_detached(key)
+    }
+
     /// The number of a call that has been sent at least in part.
     pub fn number(&self, key: OutKey) -> Option<u64> {
         self.calls_out.number(key)

@@ -234,10 +234,10 @@ impl CallsOut {
             match std::mem::replace(&mut call.phase, Phase::Sent { frame }) {
                 Phase::Queued { object, method, cause, priority, body, at, until } => {
                     self.queued -= 1;
-                    if call.token.is_none() {
+                    let detached = call.detached;
+                    if detached {
                         self.detached -= weight(&body);
                     }
-                    let detached = call.token.is_none();
                     let place = self.flight.insert(key);
                     let id = self.next_id(place);
                     let call = &mut self.calls[key as usize];
@@ -274,12 +274,12 @@ impl CallsOut {
     /// The caller leaves.
     pub(super) fn leave(&mut self, key: OutKey) -> Left {
         let call = &mut self.calls[key.0 as usize];
-        let token = call.token.take();
-        let id = call.id;
+        call.token = None;
+        let (id, detached) = (call.id, call.detached);
         match &mut call.phase {
             Phase::Queued { body, .. } => {
                 let body = std::mem::take(body);
-                if token.is_none() {
+                if detached {
                     self.detached -= weight(&body);
                 }
                 buffers::give(body);
@@ -314,8 +314,17 @@ impl CallsOut {
 
     /// The caller leaves, the call stays.
     pub(super) fn detach(&mut self, key: OutKey) -> Result<(), Error> {
+        self.mark_detached(key)?;
+        self.calls[key.0 as usize].token = None;
+        Ok(())
+    }
+
+    /// The caller leaves as soon as it knows whether the call has gone.
+    pub(super) fn mark_detached(&mut self, key: OutKey) -> Result<(), Error> {
         let call = &mut self.calls[key.0 as usize];
-        if let Phase::Queued { body, .. } = &call.phase {
+        if let Phase::Queued { body, .. } = &call.phase
+            && !call.detached
+        {
             let size = self.detached + weight(body);
             if size > DETACHED_QUEUE {
                 self.leave(key);
@@ -325,7 +334,6 @@ impl CallsOut {
             }
             self.detached = size;
         }
-        call.token = None;
         call.detached = true;
         Ok(())
     }

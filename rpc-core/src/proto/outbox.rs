@@ -44,7 +44,6 @@ impl Outgoing {
             Body::Part(bytes, range) => &bytes[range.clone()],
         }
     }
-
 }
 
 impl Body {

@@ -15,7 +15,7 @@ use crate::server::routes::{Entry, Route, Routes, entry};
 use crate::server::run::Run;
 use crate::session::Outcome;
 use crate::time::Time;
-use crate::wire::{Open, Opened};
+use crate::wire::{Open, Opened, ShapeThere};
 
 /// Serves the requests of one connection.
 pub struct Router {
@@ -77,9 +77,10 @@ impl Router {
         match route.methods.get(usize::from(method)) {
             Some(Entry::Served(number)) => Ok((&**service, *number)),
             Some(Entry::Unknown(name)) => Err(unknown_method(&**service, name)),
-            Some(Entry::Differs(_)) => {
+            Some(entry @ Entry::Differs(_)) => {
                 let text = "the caller's arguments or results have another shape";
-                Err(Error::new(Code::SchemaMismatch, Fate::NotExecuted, text))
+                let shape = ShapeThere(entry.shape(Some(service)).unwrap_or_default());
+                Err(Error::new(Code::SchemaMismatch, Fate::NotExecuted, text).with_source(shape))
             }
             None => Err(unknown_method(&**service, &format!("number {method}"))),
         }

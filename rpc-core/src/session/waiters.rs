@@ -144,17 +144,14 @@ impl Session {
         let entry = inner.waiters.slots.vacant_key();
         let token = u32::try_from(entry).expect("calls are bounded far below 2^32");
         let call = NewCall { token, object, method, body, at: now, deadline, cause, priority };
-        let called = if at_once {
-            inner.machine.call_now(call, now, out)
-        } else {
-            inner.machine.call(call)
-        };
+        let called = if at_once { inner.machine.call_now(call, now, out) } else { inner.machine.call(call) };
         let key = called.map_err(|(error, call)| (error, call.body))?;
         // Dropped when the lock is free, if it is not wanted.
         let waker = if alone && looks { None } else { waker.take() };
         inner.waiters.slots.insert(Waiter { key, settled: None, waker });
         let sooner = inner.armed.is_none_or(|armed| deadline < armed);
-        let many = out.is_none() && inner.machine.queued().is_multiple_of(FLUSH_EVERY);
+        let together = if out.is_some() { inner.machine.outstanding() } else { inner.machine.queued() };
+        let many = together.is_multiple_of(FLUSH_EVERY);
         Ok(Started { token, alone, many, at: now, sooner })
     }
 
@@ -226,6 +223,20 @@ impl Session {
         drop(inner);
         drop(waiter);
         result
+    }
+
+    /// The caller is about to [`detach`](Self::detach) the call, which is sent as one that nobody waits for.
+    ///
+    /// # Errors
+    /// As [`detach`](Self::detach); the call is then removed.
+    pub fn mark_detached(&self, token: u32) -> Result<(), Error> {
+        let mut inner = self.lock();
+        let key = inner.waiters.key(token).filter(|_| inner.ended.is_none());
+        let Some(Err(error)) = key.map(|key| inner.machine.mark_detached(key)) else { return Ok(()) };
+        let waiter = inner.waiters.slots.remove(token as usize);
+        drop(inner);
+        drop(waiter);
+        Err(error)
     }
 
     /// Wakes everyone who waits for a verdict, so that each finds another attendant.

@@ -56,7 +56,7 @@ impl<'a> Cursor<'a> {
 }
 
 /// A peer's words, fit for a terminal and for a line of a log.
-fn escaped(words: &str) -> String {
+pub fn escaped(words: &str) -> String {
     let mut text = String::with_capacity(words.len());
     for char in words.chars() {
         if char.is_control() {

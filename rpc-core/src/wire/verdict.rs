@@ -1,5 +1,6 @@
 //! The payloads of the verdicts that carry no value: errors and cancellations.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use super::cursor::{Cursor, Malformed, put_text};
@@ -61,6 +62,18 @@ fn fate_from_byte(byte: u8) -> Fate {
     }
 }
 
+/// Why a call is refused for its shape: how the refusing side writes that of its own method.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("its shape there is {0}")]
+pub struct ShapeThere(pub String);
+
+impl ShapeThere {
+    /// What came with a refusal, if something did.
+    pub fn of(error: &Error) -> Option<&str> {
+        error.source()?.downcast_ref::<ShapeThere>().map(|shape| shape.0.as_str())
+    }
+}
+
 /// The payload of an `Error` or `Close` frame.
 pub fn encode_error(error: &Error) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
@@ -69,6 +82,9 @@ pub fn encode_error(error: &Error) -> Vec<u8> {
     let retry = error.retry_after().map_or(0, |after| after.as_millis().max(1));
     out.extend_from_slice(&u32::try_from(retry).unwrap_or(u32::MAX).to_le_bytes());
     put_text(&mut out, &error.to_string());
+    if let Some(shape) = ShapeThere::of(error) {
+        put_text(&mut out, shape);
+    }
     out
 }
 
@@ -81,7 +97,12 @@ pub fn decode_error(payload: &[u8]) -> Result<Error, Malformed> {
     let code = code_from_number(cursor.u16()?);
     let fate = fate_from_byte(cursor.u8()?);
     let retry = cursor.u32()?;
-    let error = Error::new(code, fate, cursor.text()?);
+    let mut error = Error::new(code, fate, cursor.text()?);
+    if code == Code::SchemaMismatch
+        && let Ok(shape) = cursor.text()
+    {
+        error = error.with_source(ShapeThere(shape));
+    }
     Ok(if retry == 0 { error } else { error.with_retry_after(Duration::from_millis(retry.into())) })
 }
 
@@ -108,6 +129,17 @@ mod tests {
             .with_retry_after(Duration::from_millis(5));
         let again = decode_error(&encode_error(&error)).unwrap();
         assert_eq!((&again, again.retry_after()), (&error, error.retry_after()));
+    }
+
+    #[test]
+    fn a_refusal_for_a_shape_brings_the_shape_along_and_no_other_does() {
+        let refusal =
+            |code| Error::new(code, Fate::NotExecuted, "no").with_source(ShapeThere("(u64)->()".into()));
+        let again = |code| decode_error(&encode_error(&refusal(code))).unwrap();
+        assert_eq!(ShapeThere::of(&again(Code::SchemaMismatch)), Some("(u64)->()"));
+        assert_eq!(ShapeThere::of(&again(Code::Internal)), None);
+        let without = Error::new(Code::SchemaMismatch, Fate::NotExecuted, "no");
+        assert_eq!(ShapeThere::of(&decode_error(&encode_error(&without)).unwrap()), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a peer, or a caller in a loop, cannot make grow.
 
-use farcall_core::limits::{IDLE_FRAMES, SEND_BUDGET};
+use farcall_core::limits::{DETACHED_QUEUE, IDLE_FRAMES, SEND_BUDGET};
 use farcall_core::proto::{Config, Left, Role};
 use farcall_core::wire::{Flags, Head, Kind, Options};
 use farcall_core::{Code, Fate, Time};
@@ -117,6 +117,26 @@ fn detached_calls_that_wait_for_credit_are_bounded() {
     let error = refused.unwrap();
     assert_eq!((error.code(), error.fate()), (Code::Overloaded, Fate::NotSent));
     assert!(lone.machine.outstanding() < 60);
+}
+
+#[test]
+fn a_call_marked_as_detached_is_charged_once_and_paid_back() {
+    let mut lone = Lone::calling();
+    for token in 0..4 {
+        lone.calls(token);
+    }
+    lone.says();
+    let most = DETACHED_QUEUE / 130_000;
+    let large = |lone: &mut Lone| lone.try_call(9, vec![0; 129_000], Time::NEVER).unwrap();
+    for _ in 0..2 {
+        let keys: Vec<_> = (0..most).map(|_| large(&mut lone)).collect();
+        for key in &keys {
+            lone.machine.mark_detached(*key).unwrap();
+            lone.machine.detach(*key).unwrap();
+        }
+        // What they were charged is free again for the next.
+        assert!(keys.into_iter().all(|key| lone.machine.cancel(key) == Left::NotSent));
+    }
 }
 
 #[test]

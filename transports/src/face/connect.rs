@@ -181,7 +181,8 @@ impl<C> Connect<C> {
         self
     }
 
-    /// Serves `service` to the peer on the same connection, so that its handlers can call back.
+    /// Serves `service` to the peer on the same connection, so that its handlers can call back. Over a `mailbox:`, which
+    /// carries no calls back, it makes connecting fail (`Unsupported`).
     ///
     /// ```
     /// #[farcall::service]

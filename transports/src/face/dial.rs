@@ -10,7 +10,7 @@ use farcall_core::proto::{Machine, Role};
 use farcall_core::server::{Load, Router};
 use farcall_core::session::Session;
 use farcall_core::transport::Link;
-use farcall_core::{Code, Error, Fate, Gone, Service};
+use farcall_core::{Code, Error, Fate, Gone, Service, offer};
 
 use super::address::Address;
 use super::check::Check;
@@ -98,8 +98,11 @@ impl Plan {
         registry::connect(&self.url, query)
     }
 
-    fn driver(&self, link: Box<dyn Link>, home: Home) -> Arc<Driver> {
+    fn driver(&self, link: Box<dyn Link>, home: Home) -> Result<Arc<Driver>, Error> {
         let capabilities = link.capabilities();
+        for service in &self.offers {
+            offer(service.descriptor(), capabilities, &self.url.to_string())?;
+        }
         let config = self.options.config(Role::Connecting, self.attended, capabilities.needs_ping);
         let mut machine = Machine::new(config, wait::now());
         if capabilities.survives_peer {
@@ -109,7 +112,7 @@ impl Plan {
         // A client without services still answers an `Open`, in words.
         let router = Router::new(self.offers.clone().into(), Load::default(), self.options.decode_budget);
         let dispatch = if self.attended { driver::Home::Attendants } else { driver::Home::Anyone };
-        Driver::new(Parts {
+        Ok(Driver::new(Parts {
             session: Session::new(machine),
             link,
             host: Local::host(home),
@@ -117,7 +120,7 @@ impl Plan {
             home: dispatch,
             waiting: self.options.waiting.unwrap_or_default(),
             url: self.url.to_string(),
-        })
+        }))
     }
 
     fn finish(&self, driver: Arc<Driver>, ready: Option<Result<(), Error>>) -> Result<Connection, Error> {
@@ -144,7 +147,7 @@ impl Plan {
         } else {
             self.link(&mut query)?
         };
-        let driver = self.driver(link, Home::Client(Workers::new(DEFAULT_WORKERS)));
+        let driver = self.driver(link, Home::Client(Workers::new(DEFAULT_WORKERS)))?;
         let mut ready = None;
         let until = wait::now() + HANDSHAKE;
         let host = Arc::clone(driver.host());
@@ -162,7 +165,7 @@ impl Plan {
         } else {
             self.link(&mut query)?
         };
-        let driver = self.driver(link, home());
+        let driver = self.driver(link, home())?;
         let guard = Unfinished(Some(Arc::clone(&driver)));
         let ready = say_hello(&driver).await;
         drop(guard.disarm());

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use farcall_core::limits::DEFAULT_WINDOW;
 use farcall_core::proto::WhenFull;
@@ -30,8 +31,9 @@ mod slips;
 
 use letters::Waiting;
 
-/// Empty looks after which the takers' lives are looked at, for those who never sleep.
-const LOOKS: u32 = 256;
+/// Time after which the takers' lives are looked at again, for those who never sleep. Counted in time and not in looks: who
+/// polls on a busy machine looks seldom.
+const AGAIN: Duration = Duration::from_millis(5);
 
 /// See the module.
 pub(super) struct CallerLink {
@@ -64,7 +66,8 @@ pub(super) struct CallerLink {
     buf: Vec<u8>,
     /// Something rang: the takers' lives are looked at.
     is_suspicious: bool,
-    looks: u32,
+    /// When they are looked at in any case.
+    bury_at: Time,
     /// The last verdict has just come: the next look would find nothing.
     has_all: bool,
 }
@@ -94,7 +97,7 @@ struct Taker {
 
 impl CallerLink {
     pub(super) fn new(url: &Url, queue: Queue, drawer: Drawer, full: WhenFull) -> Result<Self, Error> {
-        let id = random_id(url)?;
+        let id = random_id().map_err(|error| error.context(url))?;
         let slips = Inbox::open(&id).map_err(|error| exhausted(url, error))?;
         let bell = Bell::new(queue.fd()).map_err(|error| exhausted(url, error))?;
         bell.add(slips.fd()).map_err(|error| exhausted(url, error))?;
@@ -124,7 +127,7 @@ impl CallerLink {
             accepted: 0,
             buf: vec![0; LARGEST],
             is_suspicious: false,
-            looks: 0,
+            bury_at: Time::default(),
             has_all: false,
         })
     }
@@ -202,9 +205,10 @@ impl CallerLink {
             return Ok(());
         }
         self.put();
-        self.expire(now());
-        self.looks = self.looks.wrapping_add(1);
-        if self.is_suspicious || self.looks.is_multiple_of(LOOKS) {
+        let now = now();
+        self.expire(now);
+        if self.is_suspicious || now >= self.bury_at {
+            self.bury_at = now + AGAIN;
             self.bury()?;
         }
         Ok(())
@@ -282,6 +286,8 @@ impl Link for CallerLink {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::default();
         capabilities.survives_peer = true;
+        // A call goes to whoever takes it, and only its result comes back.
+        capabilities.calls_back = false;
         capabilities
     }
 

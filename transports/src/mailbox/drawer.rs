@@ -1,7 +1,8 @@
 //! Where arguments lie that are too large for a letter: files of this user alone, each for one call.
 //!
 //! A file's name says when its call's deadline passes. Whoever takes the letter removes the file; what is still there after
-//! the deadline belongs to no call any more, and whoever opens the mailbox removes it.
+//! the deadline belongs to no call any more, and whoever opens a mailbox removes it, also that of another: it may be that
+//! nobody opens that one again.
 
 use std::ffi::CStr;
 use std::fs::{self, File, OpenOptions};
@@ -18,6 +19,12 @@ use crate::url::Url;
 
 /// Time after the deadline for which a file is left alone: somebody may just be reading it.
 const GRACE: u64 = 1_000_000_000;
+
+/// No call of now has a later deadline: it is of a time before this machine was started anew.
+const DAY: u64 = 24 * 3600 * 1_000_000_000;
+
+/// What the names of all files begin with; the mailbox's name and a full stop follow.
+const PREFIX: &str = ".mailbox-";
 
 /// See the module.
 pub(super) struct Drawer {
@@ -52,7 +59,7 @@ impl Drawer {
     pub(super) fn open(url: &Url, name: &CStr) -> Result<Self, Error> {
         let directories = Doors::default().own(url)?;
         let name = name.to_string_lossy();
-        Ok(Drawer { directories, prefix: format!(".mailbox-{}.", name.trim_start_matches('/')) })
+        Ok(Drawer { directories, prefix: format!("{PREFIX}{}.", name.trim_start_matches('/')) })
     }
 
     fn file(&self, deadline: u64, id: Id) -> String {
@@ -89,29 +96,39 @@ impl Drawer {
         Err(last)
     }
 
-    /// Removes what belongs to no call any more.
+    /// Removes what belongs to no call any more, in whichever mailbox it was put.
     pub(super) fn sweep(&self) {
-        self.remove_until(since_boot().saturating_sub(GRACE));
+        let now = since_boot();
+        let (over, beyond) = (now.saturating_sub(GRACE), now.saturating_add(DAY + GRACE));
+        self.remove(|_, deadline| deadline <= over || deadline > beyond);
     }
 
-    /// Removes everything.
+    /// Removes everything of this mailbox.
     pub(super) fn empty(&self) {
-        self.remove_until(u64::MAX);
+        self.remove(|prefix, _| prefix == self.prefix);
     }
 
-    fn remove_until(&self, time: u64) {
+    /// Removes the files of which `is_waste` says so, told the beginning and the deadline of their names.
+    fn remove(&self, is_waste: impl Fn(&str, u64) -> bool) {
         for directory in &self.directories {
             let Ok(entries) = fs::read_dir(directory) else { continue };
             for entry in entries.flatten() {
                 let name = entry.file_name();
-                let rest = name.to_str().and_then(|name| name.strip_prefix(&self.prefix));
-                let deadline = rest.filter(|rest| rest.len() == 48).and_then(|rest| rest.get(..16));
-                if deadline.and_then(|hex| u64::from_str_radix(hex, 16).ok()).is_some_and(|it| it <= time) {
+                let parts = name.to_str().and_then(parts);
+                if parts.is_some_and(|(prefix, deadline)| is_waste(prefix, deadline)) {
                     let _ = fs::remove_file(entry.path());
                 }
             }
         }
     }
+}
+
+/// What the name of a file begins with, and its deadline.
+fn parts(name: &str) -> Option<(&str, u64)> {
+    let (prefix, number) = name.split_at_checked(name.len().checked_sub(48)?)?;
+    let is_hex = number.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+    let is_ours = is_hex && prefix.starts_with(PREFIX) && prefix.ends_with('.');
+    Some((prefix, u64::from_str_radix(number.get(..16)?, 16).ok()?)).filter(|_| is_ours)
 }
 
 /// Opens a file that this user has made, not through a link, without waiting for whatever else it may be.
@@ -162,17 +179,26 @@ mod tests {
     #[test]
     fn what_belongs_to_no_call_any_more_is_swept_and_nothing_else() {
         let (directory, drawer) = drawer();
+        let directories = vec![directory.path().to_owned()];
+        let other = Drawer { directories, prefix: ".mailbox-nobody.opens.this.".to_owned() };
         let now = since_boot();
-        for (number, deadline) in [(1, now - 2 * GRACE), (2, now + 60 * GRACE)] {
-            drawer.keep(deadline, [number; 16], b"orphan").unwrap().put();
+        let (over, to_come, before_a_restart) = (now - 2 * GRACE, now + 60 * GRACE, now + DAY + 60 * GRACE);
+        for drawer in [&drawer, &other] {
+            for (number, deadline) in (1..).zip([over, to_come, before_a_restart]) {
+                drawer.keep(deadline, [number; 16], b"orphan").unwrap().put();
+            }
         }
-        fs::write(directory.path().join(".mailbox-orders.notes"), b"somebody's").unwrap();
-        fs::write(directory.path().join(".mailbox-others.00"), b"another's").unwrap();
+        let others = [".mailbox-orders.notes", ".mailbox-others.00", "orders.lock"];
+        let others = [format!("orders.{over:016x}{:032x}", 1)].into_iter().chain(others.map(str::to_owned));
+        let others: Vec<_> = others.map(|name| directory.path().join(name)).collect();
+        others.iter().for_each(|path| fs::write(path, b"somebody's").unwrap());
         drawer.sweep();
-        assert_eq!(files(&drawer), 3);
-        assert!(drawer.take(now - 2 * GRACE, [1; 16], 6).is_err());
+        assert_eq!(files(&drawer), 2 + others.len());
+        assert!(drawer.take(over, [1; 16], 6).is_err());
         drawer.empty();
-        assert_eq!(files(&drawer), 2);
+        assert_eq!(other.take(to_come, [2; 16], 6).unwrap(), b"orphan");
+        assert_eq!(files(&drawer), others.len());
+        assert!(others.iter().all(|path| path.exists()));
     }
 
     #[test]

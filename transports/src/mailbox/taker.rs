@@ -7,8 +7,8 @@ use std::sync::Arc;
 use farcall_core::limits::MAX_WINDOW;
 use farcall_core::transport::{Capabilities, Link, LinkFault, OutFrame, Peer, Readiness, Received, Sent};
 use farcall_core::wire::mailbox::Id;
-use farcall_core::wire::{Flags, Head, Hello, Kind, Opened, Options, Role, VERSION, encode_error, parse};
-use farcall_core::{Code, Error, Fate, Time};
+use farcall_core::wire::{Head, Hello, Kind, Options, Role, VERSION, parse};
+use farcall_core::{Error, Time};
 use rustix::event::epoll::EventFlags;
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
 
@@ -79,7 +79,7 @@ impl TakerLink {
         most: usize,
         codec: String,
     ) -> Result<Self, Error> {
-        let id = random_id(url)?;
+        let id = random_id().map_err(|error| error.context(url))?;
         let sender = Sender::open().map_err(|error| exhausted(url, error))?;
         let bell = Bell::new(queue.fd()).map_err(|error| exhausted(url, error))?;
         let process = pidfd_open(getpid(), PidfdFlags::empty()).map_err(|errno| exhausted(url, errno))?;
@@ -136,25 +136,6 @@ impl TakerLink {
         self.max_message > 0 && !self.is_draining && self.calls.len() < self.most
     }
 
-    /// A mailbox has no way back: whatever the handler opens there is unknown.
-    fn hear_open(&mut self, head: Head) {
-        let text = format!("{}: a mailbox carries no calls back; use another wire for that", self.url);
-        let opened = Opened { known: false, answers: Vec::new(), text, shapes: Vec::new() };
-        self.tell(
-            Head { object: head.object, ..Head::new(Kind::Opened, 0) },
-            Options::default(),
-            &opened.encode(),
-        );
-    }
-
-    fn hear_call_back(&mut self, head: Head) {
-        if !head.flags.has(Flags::MORE) {
-            let text = format!("{}: a mailbox carries no calls back; use another wire for that", self.url);
-            let error = Error::new(Code::Unsupported, Fate::NotExecuted, text);
-            self.tell(Head::new(Kind::Error, head.call), Options::default(), &encode_error(&error));
-        }
-    }
-
     fn check(&self) -> Result<(), LinkFault> {
         if self.origin.is_elsewhere() { Err(LinkFault::Forked) } else { Ok(()) }
     }
@@ -174,8 +155,6 @@ impl Link for TakerLink {
             Kind::Reply | Kind::Error | Kind::Cancelled => self.hear_verdict(head, frame.body),
             Kind::Drain => self.is_draining = true,
             Kind::Close => self.let_go(),
-            Kind::Open => self.hear_open(head),
-            Kind::Call => self.hear_call_back(head),
             Kind::Ping => self.tell(Head::new(Kind::Pong, head.call), Options::default(), &[]),
             _ => {}
         }
@@ -231,6 +210,8 @@ impl Link for TakerLink {
         let mut capabilities = Capabilities::default();
         capabilities.identity = true;
         capabilities.survives_peer = true;
+        // A call goes to whoever takes it, and only its result comes back.
+        capabilities.calls_back = false;
         capabilities
     }
 

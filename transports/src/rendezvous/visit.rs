@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use farcall_core::limits::HANDSHAKE;
+use farcall_core::wire::escaped;
 use farcall_core::wire::rendezvous::{Answer, GRANT_SIZE, Grant, Request};
 use farcall_core::{Code, Error, Fate, Time};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -109,7 +110,7 @@ fn check(url: &Url, request: &Request, grant: &Grant, passed: usize, expected: u
         return wrong("it answers another request".to_owned());
     }
     if let Answer::Refused(code) = grant.answer {
-        let text = format!("{url}: the server says: {}", printable(&grant.reason));
+        let text = format!("{url}: the server says: {}", escaped(&grant.reason));
         return Err(Error::new(code, Fate::NotSent, text));
     }
     if grant.trust < request.trust {
@@ -119,15 +120,6 @@ fn check(url: &Url, request: &Request, grant: &Grant, passed: usize, expected: u
         return wrong(format!("{passed} descriptors came with it where {expected} belong to it"));
     }
     Ok(())
-}
-
-/// The words of a peer, as they may stand in an error: what is no text is escaped, quotation marks are text.
-fn printable(words: &str) -> String {
-    let mut text = String::with_capacity(words.len());
-    for char in words.chars() {
-        if matches!(char, '\'' | '"') { text.push(char) } else { text.extend(char.escape_debug()) }
-    }
-    text
 }
 
 struct Received {

@@ -86,8 +86,10 @@ impl<M: Memory> Producer<M> {
         self.position += lines;
         self.seal = seal(self.key, self.position);
         self.pushed += 1;
-        // The consumer has read that line a lap ago: to get it back from there takes as long as some records.
-        self.memory.will_write(self.ring + self.layout.offset(self.position + AHEAD));
+        // The consumer has read those lines a lap ago: to get them back from there takes as long as some records.
+        for line in 0..lines.min(AHEAD) {
+            self.memory.will_write(self.ring + self.layout.offset(self.position + AHEAD - line));
+        }
         Ok(Pushed::Taken)
     }
 

@@ -88,7 +88,7 @@ impl CallerLink {
                 format!("the {size} bytes of arguments cannot be kept in a file: {error}"),
             )
         };
-        let id = random_id(&self.url).map_err(|error| (error.code(), error.to_string()))?;
+        let id = random_id().map_err(|error| (error.code(), error.to_string()))?;
         let kept = self.drawer.keep(deadline, id, arguments).map_err(exhausted)?;
         letter.arguments = Arguments::File(kept.id, arguments.len() as u64);
         Ok((letter.encode(), Some(kept)))

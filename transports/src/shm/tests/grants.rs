@@ -146,9 +146,9 @@ fn an_answer_to_somebody_else_is_refused() {
 
 #[test]
 fn a_refusal_says_why() {
-    let code = refused("the server says: no room at the inn", |answered| {
+    let code = refused("the server says: no room at this user's inn", |answered| {
         answered.grant.answer = Answer::Refused(Code::ResourceExhausted);
-        answered.grant.reason = "no room at the inn".into();
+        answered.grant.reason = "no room at this user's inn".into();
         answered.descriptors.clear();
     });
     assert_eq!(code, Code::ResourceExhausted);

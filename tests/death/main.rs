@@ -1,7 +1,10 @@
 //! Peers that die: every call ends soon and with the right fate, whoever still holds the wire open.
 
+#[path = "../peers/mod.rs"]
 #[expect(unreachable_pub, reason = "shared by several test binaries")]
 mod peers;
+
+mod heirs;
 
 use std::future::Future;
 use std::sync::{RwLock, mpsc};
@@ -9,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use farcall::{Call, Code, Error, Fate, Gone};
+use heirs::{Heirs, kernel_names_speakers};
 use peers::process::{self, Peer, cast, exec_url};
 use peers::service::{Gauge, ProbeClient, ProbeServer, Subject};
 use peers::watch;
@@ -215,87 +219,6 @@ fn unattended_calls_get_their_verdict_at_the_next_touch_and_a_reply_already_here
             assert_eq!(error.fate(), Fate::Unknown, "{wire}: {error:?}");
             assert!(is_gone(&error), "{wire}: {error:?}");
         }
-    }
-}
-
-/// Whether this kernel says who speaks (Linux 6.5).
-fn kernel_names_speakers() -> bool {
-    let release = rustix::system::uname().release().to_string_lossy().into_owned();
-    let mut numbers = release.split(['.', '-']).map(|number| number.parse::<u32>().unwrap_or(0));
-    (numbers.next(), numbers.next()) >= (Some(6), Some(5))
-}
-
-/// Children that keep sockets open until this is dropped.
-struct Heirs(Vec<u32>);
-
-impl Drop for Heirs {
-    fn drop(&mut self) {
-        self.0.iter().for_each(|pid| process::kill(*pid));
-    }
-}
-
-#[test]
-fn a_child_that_keeps_the_dead_servers_socket_delays_no_thread() {
-    let _dog = watch(40);
-    if !kernel_names_speakers() {
-        return;
-    }
-    for _ in 0..ROUNDS {
-        let directory = directory();
-        let peer = Peer::serving(&socket(&directory));
-        let probe: ProbeClient = farcall::connect(peer.url()).wait().unwrap();
-        let _heirs = Heirs(probe.bequeath_sockets().wait().unwrap());
-        let ends = kill_under(4, &probe, peer.pid());
-        for error in ends {
-            assert_eq!((error.code(), error.fate()), (Code::PeerGone(Gone::Exited), Fate::Unknown));
-        }
-    }
-}
-
-#[test]
-fn a_child_that_keeps_the_dead_servers_socket_delays_no_task() {
-    let _dog = watch(40);
-    if !kernel_names_speakers() {
-        return;
-    }
-    for _ in 0..ROUNDS {
-        on_a_runtime(async {
-            let directory = directory();
-            let peer = Peer::serving(&socket(&directory));
-            let probe: ProbeClient = farcall::connect(peer.url()).await.unwrap();
-            let _heirs = Heirs(probe.bequeath_sockets().await.unwrap());
-            let call = tokio::spawn(probe.hang());
-            probe.hanging(1).await.unwrap();
-            let death = Death::of(peer.pid());
-            let error = call.await.unwrap().unwrap_err();
-            death.was_noticed(Instant::now(), SOON);
-            assert_eq!((error.code(), error.fate()), (Code::PeerGone(Gone::Exited), Fate::Unknown));
-        });
-    }
-}
-
-#[test]
-fn the_process_that_speaks_counts_and_not_the_dead_one_that_listened() {
-    let _dog = watch(40);
-    if !kernel_names_speakers() {
-        return;
-    }
-    for _ in 0..ROUNDS {
-        let directory = directory();
-        let path = directory.path().join("s");
-        let mut maker = cast("relay", path.to_str().unwrap()).start();
-        let probe: ProbeClient = farcall::connect(maker.url()).wait().unwrap();
-        maker.bury();
-        // The maker of the socket is gone and the calls go on.
-        let pid = probe.pid().wait().unwrap();
-        let _heirs = Heirs(probe.bequeath_sockets().wait().unwrap());
-        assert_ne!(pid, maker.pid());
-        let call = probe.hang().submit();
-        probe.hanging(1).wait().unwrap();
-        let death = Death::of(pid);
-        let error = call.wait().unwrap_err();
-        death.was_noticed(Instant::now(), SOON);
-        assert_eq!((error.code(), error.fate()), (Code::PeerGone(Gone::Exited), Fate::Unknown));
     }
 }
 

@@ -1,0 +1,118 @@
+//! Servers whose children keep their sockets open: there is no end of file when such a server dies.
+
+use std::thread;
+use std::time::Instant;
+
+use farcall::{Code, Fate, Gone};
+
+use crate::peers::process::{self, Peer, cast};
+use crate::peers::service::ProbeClient;
+use crate::peers::watch;
+use crate::peers::witness::Death;
+use crate::{ROUNDS, SOON, directory, kill_under, on_a_runtime, socket};
+
+/// Whether this kernel says who speaks (Linux 6.5).
+pub(crate) fn kernel_names_speakers() -> bool {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers = release.split(['.', '-']).map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(6), Some(5))
+}
+
+/// Children that keep sockets open until this is dropped.
+pub(crate) struct Heirs(pub(crate) Vec<u32>);
+
+impl Drop for Heirs {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|pid| process::kill(*pid));
+    }
+}
+
+#[test]
+fn a_child_that_keeps_the_dead_servers_socket_delays_no_thread() {
+    let _dog = watch(40);
+    if !kernel_names_speakers() {
+        return;
+    }
+    for _ in 0..ROUNDS {
+        let directory = directory();
+        let peer = Peer::serving(&socket(&directory));
+        let probe: ProbeClient = farcall::connect(peer.url()).wait().unwrap();
+        let _heirs = Heirs(probe.bequeath_sockets().wait().unwrap());
+        let ends = kill_under(4, &probe, peer.pid());
+        for error in ends {
+            assert_eq!((error.code(), error.fate()), (Code::PeerGone(Gone::Exited), Fate::Unknown));
+        }
+    }
+}
+
+#[test]
+fn a_child_that_keeps_the_dead_servers_socket_delays_nobody_who_polls() {
+    let _dog = watch(40);
+    if !kernel_names_speakers() {
+        return;
+    }
+    for _ in 0..ROUNDS {
+        let directory = directory();
+        let peer = Peer::serving(&socket(&directory));
+        let probe: ProbeClient = farcall::connect(peer.url()).wait().unwrap();
+        let _heirs = Heirs(probe.bequeath_sockets().wait().unwrap());
+        let mut call = probe.hang().submit();
+        probe.hanging(1).wait().unwrap();
+        let death = Death::of(peer.pid());
+        let error = loop {
+            match call.try_take() {
+                Some(result) => break result.unwrap_err(),
+                None => thread::yield_now(),
+            }
+        };
+        death.was_noticed(Instant::now(), SOON);
+        assert_eq!((error.code(), error.fate()), (Code::PeerGone(Gone::Exited), Fate::Unknown));
+    }
+}
+
+#[test]
+fn a_child_that_keeps_the_dead_servers_socket_delays_no_task() {
+    let _dog = watch(40);
+    if !kernel_names_speakers() {
+        return;
+    }
+    for _ in 0..ROUNDS {
+        on_a_runtime(async {
+            let directory = directory();
+            let peer = Peer::serving(&socket(&directory));
+            let probe: ProbeClient = farcall::connect(peer.url()).await.unwrap();
+            let _heirs = Heirs(probe.bequeath_sockets().await.unwrap());
+            let call = tokio::spawn(probe.hang());
+            probe.hanging(1).await.unwrap();
+            let death = Death::of(peer.pid());
+            let error = call.await.unwrap().unwrap_err();
+            death.was_noticed(Instant::now(), SOON);
+            assert_eq!((error.code(), error.fate()), (Code::PeerGone(Gone::Exited), Fate::Unknown));
+        });
+    }
+}
+
+#[test]
+fn the_process_that_speaks_counts_and_not_the_dead_one_that_listened() {
+    let _dog = watch(40);
+    if !kernel_names_speakers() {
+        return;
+    }
+    for _ in 0..ROUNDS {
+        let directory = directory();
+        let path = directory.path().join("s");
+        let mut maker = cast("relay", path.to_str().unwrap()).start();
+        let probe: ProbeClient = farcall::connect(maker.url()).wait().unwrap();
+        maker.bury();
+        // The maker of the socket is gone and the calls go on.
+        let pid = probe.pid().wait().unwrap();
+        let _heirs = Heirs(probe.bequeath_sockets().wait().unwrap());
+        assert_ne!(pid, maker.pid());
+        let call = probe.hang().submit();
+        probe.hanging(1).wait().unwrap();
+        let death = Death::of(pid);
+        let error = call.wait().unwrap_err();
+        death.was_noticed(Instant::now(), SOON);
+        assert_eq!((error.code(), error.fate()), (Code::PeerGone(Gone::Exited), Fate::Unknown));
+    }
+}
