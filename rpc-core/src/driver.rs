@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::error::{Code, Error, Fate, Gone};
 use crate::limits::CLOCK_TICK;
-use crate::session::{Chores, Request, Session};
+use crate::proto::InKey;
+use crate::session::{Chores, Outcome, Request, Session};
 use crate::time::Time;
 use crate::transport::{Capabilities, Link, Peer, Readiness};
 use crate::wire::{Open, Opened};
@@ -48,8 +49,17 @@ pub trait Dispatch: Send + Sync {
     }
 
     /// Serves one request, from `now` on; gives the time at its end. Called in the order of arrival, by one thread at a
-    /// time except for callbacks inside a wait.
-    fn dispatch(&self, driver: &Arc<Driver>, request: Request, now: Time) -> Time;
+    /// time except for callbacks inside a wait. What comes to its end at once does so in its `place`.
+    fn dispatch(&self, driver: &Arc<Driver>, request: Request, now: Time, place: &mut InPlace) -> Time;
+}
+
+/// What one call after the other that is served in place leaves to whoever dispatches.
+#[derive(Debug, Default)]
+pub struct InPlace {
+    /// The call and how it has ended: the verdict is still to be given.
+    pub ended: Option<(InKey, Outcome)>,
+    /// The driver, for the next of them.
+    pub driver: Option<Arc<Driver>>,
 }
 
 /// Where requests are dispatched.

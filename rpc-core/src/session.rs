@@ -23,6 +23,7 @@ mod requests;
 mod running;
 mod waiters;
 
+pub use arrival::Hold;
 use bench::Bench;
 pub use bench::Seat;
 pub use chores::{Chores, Rare};
@@ -293,35 +294,27 @@ impl Session {
     pub fn finish(&self, key: InKey, outcome: Outcome) {
         let mut inner = self.lock();
         let watcher = inner.running.forget(key);
-        match outcome {
-            Outcome::Value(buf) => inner.machine.reply(key, false, buf),
-            Outcome::Failed(buf) => inner.machine.reply(key, true, buf),
-            Outcome::Bytes { failed, front, bytes } => inner.machine.reply_bytes(key, failed, front, bytes),
-            Outcome::Refused(error) => inner.machine.refuse(key, &error),
-            Outcome::Stopped => inner.machine.stopped(key),
-        }
+        inner.end(key, outcome, None);
         drop(inner);
         drop(watcher);
     }
 
-    /// The same for a handler after which no other is about to run: its verdict is put `out`, to be sent now, if nothing is in
-    /// front of it.
+    /// The same for whoever has the right to dispatch, with the [next request](Self::next_request). The verdict is put `out`,
+    /// to be sent now, if nothing is in front of it.
     #[inline(always)]
-    pub fn finish_now(&self, key: InKey, outcome: Outcome, out: &mut Option<Outgoing>) {
+    pub fn finish_and_next(
+        &self,
+        key: InKey,
+        outcome: Outcome,
+        out: Option<&mut Option<Outgoing>>,
+    ) -> Option<Request> {
         let mut inner = self.lock();
-        let is_watched = !inner.watchers.is_empty() || inner.machine.is_closing();
-        let (failed, buf) = match outcome {
-            Outcome::Value(buf) if !is_watched => (false, buf),
-            Outcome::Failed(buf) if !is_watched => (true, buf),
-            other => {
-                drop(inner);
-                return self.finish(key, other);
-            }
-        };
         let watcher = inner.running.forget(key);
-        inner.machine.reply_now(key, failed, buf, out);
+        inner.end(key, outcome, out);
+        let next = inner.go_on();
         drop(inner);
         drop(watcher);
+        next
     }
 
     /// How far a call to be served has come; `None` after its verdict.
@@ -338,5 +331,24 @@ impl Session {
         drop(inner);
         drop(before);
         stage
+    }
+}
+
+impl Inner {
+    #[inline(always)]
+    fn end(&mut self, key: InKey, outcome: Outcome, out: Option<&mut Option<Outgoing>>) {
+        // Who waits until all is sent is told by a step.
+        let is_watched = !self.watchers.is_empty() || self.machine.is_closing();
+        match (outcome, out.filter(|_| !is_watched)) {
+            (Outcome::Value(buf), Some(out)) => self.machine.reply_now(key, false, buf, out),
+            (Outcome::Failed(buf), Some(out)) => self.machine.reply_now(key, true, buf, out),
+            (Outcome::Value(buf), None) => self.machine.reply(key, false, buf),
+            (Outcome::Failed(buf), None) => self.machine.reply(key, true, buf),
+            (Outcome::Bytes { failed, front, bytes }, _) => {
+                self.machine.reply_bytes(key, failed, front, bytes);
+            }
+            (Outcome::Refused(error), _) => self.machine.refuse(key, &error),
+            (Outcome::Stopped, _) => self.machine.stopped(key),
+        }
     }
 }

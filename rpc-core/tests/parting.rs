@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::Waker;
 use std::time::Duration;
 
-use farcall_core::driver::{Dispatch, Driver, Home, Parts, Receive, Waiting};
+use farcall_core::driver::{Dispatch, Driver, Home, InPlace, Parts, Receive, Waiting};
 use farcall_core::proto::{Machine, Role};
 use farcall_core::session::{Outcome, Request, Session};
 use farcall_core::testkit::{Clockwork, Watchdog, config};
@@ -116,7 +116,7 @@ impl Dispatch for Counting {
     fn open(&self, _: u32, _: Open) -> Opened {
         Opened { known: true, answers: vec![Answer::Served], text: String::new(), shapes: Vec::new() }
     }
-    fn dispatch(&self, driver: &Arc<Driver>, request: Request, now: Time) -> Time {
+    fn dispatch(&self, driver: &Arc<Driver>, request: Request, now: Time, _: &mut InPlace) -> Time {
         self.0.fetch_add(1, Ordering::SeqCst);
         driver.session().finish(request.key, Outcome::Value(Vec::new()));
         now

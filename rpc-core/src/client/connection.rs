@@ -1,6 +1,7 @@
 //! Handles: a connection, and the clients that are opened on it.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -119,7 +120,7 @@ impl Connection {
             Some(_) => 0,
             None => self.open_object(descriptor, shapes)?,
         };
-        Ok(C::__from_core(ClientCore { connection: self.clone(), object, descriptor, shapes }))
+        Ok(C::__from_core(Stub { connection: self.clone(), object, descriptor, shapes }.into()))
     }
 
     pub(super) fn open_object(
@@ -230,13 +231,30 @@ impl Connection {
     }
 }
 
-/// What every generated client holds.
+/// What every generated client holds, and each of its calls.
 #[derive(Clone)]
-pub struct ClientCore {
+pub struct ClientCore(Arc<Stub>);
+
+/// A service on a connection.
+pub struct Stub {
     pub(super) connection: Connection,
     pub(super) object: u32,
     pub(super) descriptor: &'static ServiceDescriptor,
     pub(super) shapes: &'static Shapes,
+}
+
+impl From<Stub> for ClientCore {
+    fn from(stub: Stub) -> Self {
+        ClientCore(Arc::new(stub))
+    }
+}
+
+impl Deref for ClientCore {
+    type Target = Stub;
+
+    fn deref(&self) -> &Stub {
+        &self.0
+    }
 }
 
 impl fmt::Debug for ClientCore {
@@ -292,9 +310,11 @@ pub trait Client: Clone + Sized {
     /// At most 24 h; the call's own [`deadline`](crate::Call::deadline) is stronger.
     #[must_use]
     fn with_deadline(&self, deadline: Duration) -> Self {
-        let mut core = self.__core().clone();
-        core.connection.policy.deadline = deadline;
-        Self::__from_core(core)
+        let Stub { connection, object, descriptor, shapes } = &**self.__core();
+        let mut connection = connection.clone();
+        connection.policy.deadline = deadline;
+        let (object, descriptor, shapes) = (*object, *descriptor, *shapes);
+        Self::__from_core(Stub { connection, object, descriptor, shapes }.into())
     }
 
     /// The URL of the link.

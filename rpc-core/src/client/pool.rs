@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::buffers;
 use crate::client::call::State;
-use crate::client::{Call, ClientCore, Connection, Policy};
+use crate::client::connection::Stub;
+use crate::client::{Call, Connection, Policy};
 use crate::driver::Driver;
 use crate::error::{Code, Error, Fate, Gone};
 use crate::limits::PING_TIMEOUT;
@@ -219,8 +220,8 @@ impl<T, E> Call<T, E> {
         let descriptor = self.core.descriptor;
         let shapes = self.core.shapes;
         let object = member.object(descriptor, shapes).map_err(|error| error.with_fate(Fate::NotSent))?;
-        self.core =
-            ClientCore { connection: member.connection.with_policy(policy), object, descriptor, shapes };
+        let connection = member.connection.with_policy(policy);
+        self.core = Stub { connection, object, descriptor, shapes }.into();
         Ok(())
     }
 

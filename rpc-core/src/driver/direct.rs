@@ -9,7 +9,7 @@ use crate::driver::Driver;
 use crate::driver::turn::Turn;
 use crate::error::Error;
 use crate::proto::{InKey, Outgoing};
-use crate::session::{CallParts, Departure, Outcome, Started};
+use crate::session::{CallParts, Departure, Outcome, Request, Started};
 use crate::transport::{OutFrame, Sent};
 
 impl Turn {
@@ -57,19 +57,18 @@ impl Driver {
         result
     }
 
-    /// A handler that ran in place has come to its end. Its verdict goes out at once unless others are about to follow.
-    pub fn finish(self: &Arc<Self>, key: InKey, outcome: Outcome) {
-        let followed = self.session.has_requests();
-        let turn = if followed && !self.looks_free { None } else { self.turn.try_lock().ok() };
-        let Some(mut turn) = turn else { return self.session.finish(key, outcome) };
+    /// A handler may have ended in place; the next request for whoever has the right to dispatch. The verdict goes out at once
+    /// unless others are about to follow.
+    pub(super) fn finish(self: &Arc<Self>, ended: Option<(InKey, Outcome)>) -> Option<Request> {
+        let Some((key, outcome)) = ended else { return self.session.next_request() };
+        let turn = if self.session.has_requests() { None } else { self.turn.try_lock().ok() };
+        let Some(mut turn) = turn else { return self.session.finish_and_next(key, outcome, None) };
         let mut out = None;
-        if turn.is_clear() {
-            self.session.finish_now(key, outcome, &mut out);
-        } else {
-            self.session.finish(key, outcome);
-        }
-        let sent = self.hand_over(&mut turn, &mut out, !followed);
+        let straight = turn.is_clear().then_some(&mut out);
+        let next = self.session.finish_and_next(key, outcome, straight);
+        let sent = self.hand_over(&mut turn, &mut out, true);
         self.let_go(turn, sent);
+        next
     }
 
     /// Gives the frame to the link, if there is one; `false`: the link is full, or at its end, and a flush finds out what

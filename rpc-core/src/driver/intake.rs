@@ -4,7 +4,7 @@ use crate::buffers;
 use crate::driver::Driver;
 use crate::limits::MAX_HEAD;
 use crate::proto::Violation;
-use crate::session::Chores;
+use crate::session::{Chores, Hold};
 use crate::time::Time;
 use crate::transport::{Link, LinkFault, Received};
 
@@ -17,26 +17,33 @@ pub(super) enum Intake {
 }
 
 impl Driver {
-    /// Takes the next frame in.
+    /// Takes the next frame in; if others are there already, the session is held for them.
     #[inline(always)]
-    pub(super) fn take_in(
-        &self,
+    pub(super) fn take_in<'a>(
+        &'a self,
         link: &mut dyn Link,
         now: Time,
         chores: &mut Chores,
+        hold: &mut Option<Hold<'a>>,
     ) -> Result<Intake, LinkFault> {
         let (frame, rest) = match link.receive_first()? {
             (Received::Frame(frame), rest) => (frame, rest),
             (Received::WouldBlock, _) => return Ok(Intake::Nothing),
             (Received::Closed, _) => return Ok(Intake::Closed),
         };
-        self.session.put_back(chores);
         if rest > 0 {
+            *hold = None;
             let mut first = buffers::take(frame.len());
             first.extend_from_slice(frame);
             return self.take_long(link, first, rest, now, chores);
         }
-        Ok(Intake::Frame(frame.len(), self.session.receive(frame, now, chores)))
+        let size = frame.len();
+        let taken = hold.get_or_insert_with(|| self.session.hold()).receive(frame, now, chores);
+        // The session may be held only while what comes next comes without a system call.
+        if taken.is_err() || link.is_quiet() != Some(false) {
+            *hold = None;
+        }
+        Ok(Intake::Frame(size, taken))
     }
 
     /// Takes in a frame that begins with `first`, the rest of which is still in the link.

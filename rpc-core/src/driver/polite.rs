@@ -76,24 +76,30 @@ pub enum Moment {
 /// Looks between two looks at the clock.
 const LOOKS: u32 = 8;
 
+/// Bounds of a wait, all of them far below 2^64.
+const fn nanos(duration: Duration) -> u64 {
+    duration.as_nanos() as u64
+}
+
 /// One polite wait.
 #[derive(Debug)]
 pub struct Patience {
     waiting: Waiting,
     /// How many may pause at once in this process; 0: this one may not.
-    room: usize,
+    room: u32,
     /// It is among those who pause.
     pauses: bool,
     /// A look takes no system call.
     looks_free: bool,
     looks: u32,
-    since: Option<Time>,
-    /// How long it had lasted at the last look at the clock.
-    passed: Duration,
-    /// How long it lasts since something has come.
-    lasts: Duration,
-    /// When a task left the processor to others.
-    left: Option<Time>,
+    /// When the clock was first looked at; never: not yet.
+    since: Time,
+    /// How long it had lasted at the last look at the clock, in nanoseconds. It lies in every call: it is kept small.
+    passed: u64,
+    /// How long it lasts since something has come, in nanoseconds.
+    lasts: u64,
+    /// When a task left the processor to others; never: it has not.
+    left: Time,
 }
 
 impl Patience {
@@ -101,25 +107,25 @@ impl Patience {
     pub(super) fn new(waiting: Waiting, room: usize, looks_free: bool) -> Self {
         Patience {
             waiting,
-            room,
+            room: u32::try_from(room).unwrap_or(u32::MAX),
             pauses: false,
             looks_free,
             looks: 0,
-            since: None,
-            passed: Duration::ZERO,
-            lasts: LOOK_AGAIN,
-            left: None,
+            since: Time::NEVER,
+            passed: 0,
+            lasts: nanos(LOOK_AGAIN),
+            left: Time::NEVER,
         }
     }
 
     /// Begins again: something has come.
     pub fn renew(&mut self) {
-        (self.looks, self.since, self.passed) = (0, None, Duration::ZERO);
+        (self.looks, self.since, self.passed) = (0, Time::NEVER, 0);
     }
 
     /// It lasts so much longer than usual.
     pub(super) fn allow(&mut self, longer: Duration) {
-        self.lasts = LOOK_AGAIN + longer;
+        self.lasts = nanos(LOOK_AGAIN) + nanos(longer);
     }
 
     /// What comes after a look that has found nothing.
@@ -128,9 +134,9 @@ impl Patience {
         if self.looks_free && self.room == 0 && !self.looks.is_multiple_of(LOOKS) {
             return Moment::Passed;
         }
-        if self.pauses || (self.since.is_none() && self.room > 0) {
+        if self.pauses || (self.since == Time::NEVER && self.room > 0) {
             if !self.pauses {
-                self.pauses = host.begin_pause(self.room);
+                self.pauses = host.begin_pause(self.room as usize);
             }
             if self.pauses && !self.looks.is_multiple_of(LOOKS) {
                 std::hint::spin_loop();
@@ -138,29 +144,32 @@ impl Patience {
             }
         }
         let now = host.now();
-        let passed = now.since(*self.since.get_or_insert(now));
-        self.passed = passed;
-        if self.pauses && (passed < PAUSE || self.waiting == Waiting::Spin) {
+        if self.since == Time::NEVER {
+            self.since = now;
+        }
+        self.passed = now.as_nanos().saturating_sub(self.since.as_nanos());
+        if self.pauses && (self.passed < nanos(PAUSE) || self.waiting == Waiting::Spin) {
             return Moment::Passed;
         }
         self.rest(host);
-        if passed < self.lasts || self.waiting == Waiting::Spin { Moment::GiveWay } else { Moment::Over }
+        if self.passed < self.lasts || self.waiting == Waiting::Spin { Moment::GiveWay } else { Moment::Over }
     }
 
     /// Whether it has lasted so long that whoever never sleeps asks for what a sleeper would be told.
     pub(super) fn is_long(&self) -> bool {
-        self.passed > LONG
+        self.passed > nanos(LONG)
     }
 
     /// A task leaves the processor to the others that are ready.
     pub fn leave(&mut self, host: &dyn Host) {
-        self.left = Some(host.now());
+        self.left = host.now();
     }
 
     /// It is polled again after it left; `true`: so soon that nobody else was polled meanwhile, and the processor may go to
     /// other processes.
     pub fn come_back(&mut self, host: &dyn Host) -> Option<bool> {
-        self.left.take().map(|left| host.now().since(left) < AT_ONCE)
+        let left = std::mem::replace(&mut self.left, Time::NEVER);
+        (left != Time::NEVER).then(|| host.now().since(left) < AT_ONCE)
     }
 
     /// Pauses no more; whoever stops looking says so.

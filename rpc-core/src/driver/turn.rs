@@ -7,7 +7,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use crate::driver::ending::gone;
 use crate::driver::intake::Intake;
 use crate::driver::wait::Post;
-use crate::driver::{Driver, Home, Wants};
+use crate::driver::{Driver, Home, InPlace, Wants};
 use crate::error::{Error, Gone};
 use crate::limits::{FLUSH_EVERY, TURN_BYTES, TURN_FRAMES};
 use crate::proto::Outgoing;
@@ -224,11 +224,12 @@ impl Driver {
         }
         let Some(link) = &mut turn.link else { return Stopped::Drained };
         let (mut frames, mut bytes, mut wanted) = (0_usize, 0_usize, false);
+        let mut hold = None;
         let stopped = loop {
             if how != Receive::ToTheEnd && (frames >= most || bytes >= TURN_BYTES) {
                 break Stopped::Budget;
             }
-            match self.take_in(&mut **link, now, chores) {
+            match self.take_in(&mut **link, now, chores, &mut hold) {
                 Ok(Intake::Frame(size, taken)) => {
                     frames += 1;
                     bytes += size;
@@ -240,17 +241,15 @@ impl Driver {
                         }
                     }
                     if let Some(rare) = chores.rare_if_any() {
-                        if let (Some((object, open)), Some(server)) = (rare.open.take(), &self.server) {
-                            self.session.answer_open(object, &server.open(object, open));
-                            wanted = true;
-                        }
+                        hold = None;
+                        wanted |= self.answer(rare);
                         if let Some(error) = rare.end.take() {
                             turn.leaves = true;
                             break Stopped::Ended(error);
                         }
                     }
                     // What was looked for, and nothing behind it.
-                    if chores.has_found() && link.is_quiet() == Some(true) {
+                    if hold.is_none() && chores.has_found() && link.is_quiet() == Some(true) {
                         break Stopped::Drained;
                     }
                 }
@@ -259,6 +258,7 @@ impl Driver {
                 Err(fault) => break Stopped::Ended(self.fault(fault)),
             }
         };
+        drop(hold);
         if frames > 0 {
             self.note_move(bytes);
         }
@@ -279,6 +279,13 @@ impl Driver {
             self.session.note_link(now, turn.blocked, partial, false);
         }
         stopped
+    }
+
+    /// Answers the opening of a service, if that is what came.
+    fn answer(&self, rare: &mut Rare) -> bool {
+        let (Some((object, open)), Some(server)) = (rare.open.take(), &self.server) else { return false };
+        self.session.answer_open(object, &server.open(object, open));
+        true
     }
 
     fn send(&self, turn: &mut Turn, now: Time, chores: &mut Chores) -> Result<(), Error> {
@@ -340,9 +347,10 @@ impl Driver {
     pub(super) fn dispatch(self: &Arc<Self>, first: Option<Request>, mut now: Time) -> Option<Time> {
         let server = self.server.as_ref()?;
         let mut request = first.or_else(|| self.session.begin_dispatch())?;
+        let mut place = InPlace::default();
         for served in 1.. {
-            now = server.dispatch(self, request, now);
-            request = match self.session.next_request() {
+            now = server.dispatch(self, request, now, &mut place);
+            request = match self.finish(place.ended.take()) {
                 Some(next) => next,
                 None => break,
             };

@@ -7,7 +7,7 @@ use std::task::{Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
-use crate::driver::{Driver, Interest, Receive, Sleeper, Standing};
+use crate::driver::{Driver, InPlace, Interest, Receive, Sleeper, Standing};
 use crate::error::{Code, Error, Fate};
 use crate::limits::NESTED_DEPTH;
 use crate::session::{Outcome, Seat, Settled};
@@ -327,7 +327,11 @@ impl Driver {
                 continue;
             }
             NESTED.set(depth + 1);
-            server.dispatch(self, request, self.host.now());
+            let mut place = InPlace::default();
+            server.dispatch(self, request, self.host.now(), &mut place);
+            if let Some((key, outcome)) = place.ended {
+                self.session.finish(key, outcome);
+            }
             NESTED.set(depth);
         }
         if served {

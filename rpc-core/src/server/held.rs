@@ -1,13 +1,15 @@
 //! Futures of handlers in boxes that are used again: a ready handler allocates nothing, a pending one keeps its box.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::driver::{Job, Task};
+use crate::driver::{InPlace, Job, Task};
 use crate::proto::Stage;
 use crate::server::load::Load;
 use crate::server::run::{Encoded, Refusal, Run, panicked};
@@ -15,9 +17,28 @@ use crate::server::run::{Encoded, Refusal, Run, panicked};
 /// Boxes that one method keeps.
 const KEPT: usize = 64;
 
+/// Boxes that one thread keeps, of all methods.
+const KEPT_HERE: usize = 16;
+
+thread_local! {
+    /// Boxes whose handlers were ready at once, each with the number of its method's [`Pools`]: to take one of these needs no
+    /// lock.
+    static HERE: RefCell<Vec<(u64, Box<dyn Any>)>> = const { RefCell::new(Vec::new()) };
+}
+
 /// The boxes of one method, whatever its future's type.
-#[derive(Debug, Default)]
-pub(super) struct Pools(OnceLock<Arc<dyn Any + Send + Sync>>);
+#[derive(Debug)]
+pub(super) struct Pools {
+    number: u64,
+    shared: OnceLock<Arc<dyn Any + Send + Sync>>,
+}
+
+impl Default for Pools {
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Pools { number: NEXT.fetch_add(1, Ordering::Relaxed), shared: OnceLock::new() }
+    }
+}
 
 #[expect(clippy::vec_box, reason = "the boxes themselves are what is kept: they go out as tasks")]
 struct Pool<F>(Mutex<Vec<Box<Held<F>>>>);
@@ -32,25 +53,55 @@ struct Held<F> {
 
 impl Pools {
     /// Polls the handler once, in place. A pending one goes on elsewhere.
-    pub(super) fn run<F>(&self, future: F, run: Run, load: &Load)
+    #[inline(always)]
+    pub(super) fn run<F>(&self, future: F, run: Run, load: &Load, place: &mut InPlace)
     where
         F: Future<Output = Result<Encoded, Refusal>> + Send + 'static,
     {
-        let shared = self.0.get_or_init(|| Arc::new(Pool::<F>(Mutex::default())));
-        let pool: &Pool<F> = shared.downcast_ref().expect("a method has one future type");
-        let mut held = pool.take();
+        let mut held = self.take_here().unwrap_or_else(|| self.pool::<F>().take());
         held.future.as_mut().set(Some(future));
         held.run = Some(run);
-        match held.step(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(()) => pool.give(held),
+        match held.step(&mut Context::from_waker(Waker::noop()), Some(place)) {
+            Poll::Ready(()) => self.give_here(held),
             Poll::Pending => {
-                held.home = Arc::clone(shared).downcast().ok();
+                held.home = Some(self.pool());
                 if let Some(run) = &mut held.run {
                     run.leave(load);
                     let host = Arc::clone(run.driver().host());
                     host.spawn(Task::new(held));
                 }
             }
+        }
+    }
+
+    fn pool<F: Send + 'static>(&self) -> Arc<Pool<F>> {
+        let shared = self.shared.get_or_init(|| Arc::new(Pool::<F>(Mutex::default())));
+        Arc::clone(shared).downcast().expect("a method has one future type")
+    }
+
+    #[inline(always)]
+    fn take_here<F: 'static>(&self) -> Option<Box<Held<F>>> {
+        let spare = HERE.try_with(|here| {
+            let mut here = here.borrow_mut();
+            let at = here.iter().rposition(|(number, _)| *number == self.number)?;
+            Some(here.swap_remove(at).1)
+        });
+        spare.ok()??.downcast().ok()
+    }
+
+    #[inline(always)]
+    fn give_here<F: Send + 'static>(&self, held: Box<Held<F>>) {
+        let mut held = Some(held);
+        let _ = HERE.try_with(|here| {
+            let mut here = here.borrow_mut();
+            if here.len() < KEPT_HERE
+                && let Some(held) = held.take()
+            {
+                here.push((self.number, held));
+            }
+        });
+        if let Some(held) = held {
+            self.pool().give(held);
         }
     }
 }
@@ -70,8 +121,8 @@ impl<F> Pool<F> {
 }
 
 impl<F: Future<Output = Result<Encoded, Refusal>> + Send + 'static> Held<F> {
-    /// Polls the handler and, if it has come to its end, gives the verdict.
-    fn step(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Polls the handler and, if it has come to its end, gives the verdict; or leaves it to who has given the place.
+    fn step(&mut self, cx: &mut Context<'_>, place: Option<&mut InPlace>) -> Poll<()> {
         let Some(run) = &mut self.run else { return Poll::Ready(()) };
         let entered = run.enter();
         let polled = catch_unwind(AssertUnwindSafe(|| match self.future.as_mut().as_pin_mut() {
@@ -85,8 +136,10 @@ impl<F: Future<Output = Result<Encoded, Refusal>> + Send + 'static> Held<F> {
         };
         empty(&mut self.future);
         drop(entered);
-        if let Some(run) = self.run.take() {
-            run.end(result);
+        match (self.run.take(), place) {
+            (Some(run), Some(place)) => run.end_in(place, result),
+            (Some(run), None) => run.end(result),
+            (None, _) => {}
         }
         Poll::Ready(())
     }
@@ -108,7 +161,7 @@ impl<F: Future<Output = Result<Encoded, Refusal>> + Send + 'static> Job for Held
             return Poll::Ready(());
         }
         let driver = Arc::clone(run.driver());
-        let polled = self.step(cx);
+        let polled = self.step(cx, None);
         if polled.is_ready() {
             driver.flush_soon();
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::buffers;
 use crate::codec::{self, Codec, DecodeLimits, Encoding, Seeds};
+use crate::driver::InPlace;
 use crate::error::{Code, Error, Fate};
 use crate::server::held::Pools;
 use crate::server::load::Load;
@@ -108,6 +109,7 @@ pub struct Request<'a> {
     pub(super) run: Run,
     pub(super) method: u16,
     pub(super) body: Body,
+    pub(super) place: &'a mut InPlace,
 }
 
 impl Request<'_> {
@@ -123,7 +125,7 @@ impl Request<'_> {
         Fut: Future<Output = Result<Encoded, Refusal>> + Send + 'static,
     {
         let future = handler(Arc::clone(&core.service), self.body);
-        core.pools[usize::from(self.method)].run(future, self.run, self.load);
+        core.pools[usize::from(self.method)].run(future, self.run, self.load, self.place);
     }
 
     /// Runs the handler in place.
@@ -131,7 +133,9 @@ impl Request<'_> {
     where
         F: FnOnce(&S, &Body) -> Result<Encoded, Refusal>,
     {
-        run_caught(self.run, &*core.service, &self.body, handler);
+        let mut run = self.run;
+        let result = caught_in(&mut run, &*core.service, &self.body, handler);
+        run.end_in(self.place, result);
     }
 
     /// Runs the handler where blocking is allowed.
@@ -143,9 +147,10 @@ impl Request<'_> {
         let Request { load, mut run, body, .. } = self;
         run.leave(load);
         let service = Arc::clone(&core.service);
-        let work = move |run: Run| {
+        let work = move |mut run: Run| {
             let driver = Arc::clone(run.driver());
-            run_caught(run, &*service, &body, handler);
+            let result = caught_in(&mut run, &*service, &body, handler);
+            run.end(result);
             driver.flush();
         };
         load.backlog().add(run, Box::new(work));
@@ -154,20 +159,20 @@ impl Request<'_> {
     /// Refuses a method that the service does not have.
     pub fn unknown_method(self) {
         let error = Error::new(Code::UnknownMethod, Fate::NotExecuted, "the service has no such method");
-        self.run.end(Err(Refusal(error)));
+        self.run.end_in(self.place, Err(Refusal(error)));
     }
 }
 
-fn run_caught<S>(
-    mut run: Run,
+fn caught_in<S>(
+    run: &mut Run,
     service: &S,
     body: &Body,
     handler: impl FnOnce(&S, &Body) -> Result<Encoded, Refusal>,
-) {
+) -> Result<Encoded, Refusal> {
     let entered = run.enter();
     let result = catch_unwind(AssertUnwindSafe(|| handler(service, body)));
     drop(entered);
-    run.end(result.unwrap_or_else(|panic| Err(panicked(&*panic))));
+    result.unwrap_or_else(|panic| Err(panicked(&*panic)))
 }
 
 /// Runs a type's own code around the handler; if it panics, the call has this fate.

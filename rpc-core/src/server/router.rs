@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::codec::Codec;
 use crate::context::Serving;
-use crate::driver::{Dispatch, Driver};
+use crate::driver::{Dispatch, Driver, InPlace};
 use crate::error::{Code, Error, Fate};
 use crate::limits::{HANDLER_HOLD, MAX_SERVER_CALLS};
 use crate::server::Service;
@@ -101,27 +101,35 @@ impl Router {
         }
     }
 
-    fn call(&self, driver: &Arc<Driver>, request: crate::session::Request, now: Time) -> Time {
+    #[inline(always)]
+    fn call(
+        &self,
+        driver: &Arc<Driver>,
+        request: crate::session::Request,
+        now: Time,
+        place: &mut InPlace,
+    ) -> Time {
         let crate::session::Request { key, object, method, deadline, body, .. } = request;
-        let refuse = |error: Error| {
-            driver.session().finish(key, Outcome::Refused(error));
+        let refuse = |place: &mut InPlace, error: Error| {
+            place.ended = Some((key, Outcome::Refused(error)));
             now
         };
         let (service, method) = match self.find(object, method) {
             Ok(found) => found,
-            Err(error) => return refuse(error),
+            Err(error) => return refuse(place, error),
         };
         let codec = match self.codec(driver) {
             Ok(codec) => codec,
-            Err(error) => return refuse(error),
+            Err(error) => return refuse(place, error),
         };
         if self.load.is_full() {
             let text = format!("the server has {MAX_SERVER_CALLS} calls in flight");
-            return refuse(Error::new(Code::Overloaded, Fate::NotExecuted, text));
+            return refuse(place, Error::new(Code::Overloaded, Fate::NotExecuted, text));
         }
-        let run = Run::new(Serving { driver: Arc::clone(driver), key, deadline });
+        let handle = place.driver.take().unwrap_or_else(|| Arc::clone(driver));
+        let run = Run::new(Serving { driver: handle, key, deadline });
         let body = Body::new(codec, body, self.budget);
-        service.dispatch(Request { load: &self.load, run, method, body });
+        service.dispatch(Request { load: &self.load, run, method, body, place });
         let end = driver.host().lately().max(now);
         let held = end.since(now);
         if held > HANDLER_HOLD {
@@ -152,7 +160,13 @@ impl Dispatch for Router {
         !self.services.is_empty()
     }
 
-    fn dispatch(&self, driver: &Arc<Driver>, request: crate::session::Request, now: Time) -> Time {
-        self.call(driver, request, now)
+    fn dispatch(
+        &self,
+        driver: &Arc<Driver>,
+        request: crate::session::Request,
+        now: Time,
+        place: &mut InPlace,
+    ) -> Time {
+        self.call(driver, request, now, place)
     }
 }

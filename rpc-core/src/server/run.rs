@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::context::{Entered, Serving};
-use crate::driver::Driver;
+use crate::driver::{Driver, InPlace};
 use crate::error::{Code, Error, Fate};
 use crate::proto::Stage;
 use crate::server::load::{Load, Permit};
@@ -63,22 +63,18 @@ impl Run {
     }
 
     /// Gives the verdict.
-    #[inline(always)]
     pub(super) fn end(mut self, result: Result<Encoded, Refusal>) {
         self.ended = true;
-        let outcome = match result {
-            Ok(Encoded { failed, buf, bytes: Some(bytes) }) => Outcome::Bytes { failed, front: buf, bytes },
-            Ok(Encoded { failed: false, buf, .. }) => Outcome::Value(buf),
-            Ok(Encoded { failed: true, buf, .. }) => Outcome::Failed(buf),
-            Err(Refusal(error)) => Outcome::Refused(error),
-        };
-        let Serving { driver, key, .. } = self.serving();
-        // Others that went elsewhere come to their end together with it: they are sent together.
-        if self.permit.is_none() {
-            driver.finish(*key, outcome)
-        } else {
-            driver.session().finish(*key, outcome)
-        }
+        self.driver().session().finish(self.serving().key, outcome(result));
+    }
+
+    /// The handler has ended in place: whoever dispatches gives the verdict.
+    #[inline(always)]
+    pub(super) fn end_in(mut self, place: &mut InPlace, result: Result<Encoded, Refusal>) {
+        self.ended = true;
+        let Serving { driver, key, .. } = self.serving.take().expect("the handler is not being polled");
+        place.ended = Some((key, outcome(result)));
+        place.driver = Some(driver);
     }
 }
 
@@ -103,6 +99,15 @@ pub struct Encoded {
 /// Why a call ends without a value.
 #[derive(Debug)]
 pub struct Refusal(pub(super) Error);
+
+fn outcome(result: Result<Encoded, Refusal>) -> Outcome {
+    match result {
+        Ok(Encoded { failed, buf, bytes: Some(bytes) }) => Outcome::Bytes { failed, front: buf, bytes },
+        Ok(Encoded { failed: false, buf, .. }) => Outcome::Value(buf),
+        Ok(Encoded { failed: true, buf, .. }) => Outcome::Failed(buf),
+        Err(Refusal(error)) => Outcome::Refused(error),
+    }
+}
 
 /// What a handler's panic tells its caller.
 pub(super) fn panicked(panic: &(dyn Any + Send)) -> Refusal {

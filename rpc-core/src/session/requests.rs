@@ -61,6 +61,22 @@ impl Inner {
         self.requests.queue.is_empty() && !self.is_over_budget()
     }
 
+    /// A request that was handed over waits like others: more has come that may concern it.
+    #[inline]
+    pub(super) fn put_back(&mut self, chores: &mut Chores) {
+        if let Some(request) = chores.request.take() {
+            self.put_first(request);
+        }
+    }
+
+    #[cold]
+    fn put_first(&mut self, request: Request) {
+        self.machine.postpone(request.key);
+        self.requests.bytes += weight(&request);
+        self.requests.queue.push_front(request);
+        self.requests.claimed = false;
+    }
+
     /// With a request that is handed over goes the right to dispatch; without that it waits like others.
     #[inline(always)]
     pub(super) fn claim_for(&mut self, chores: &mut Chores) {
@@ -74,7 +90,14 @@ impl Inner {
         }
     }
 
+    /// The next request for whoever has the right to dispatch; `None` gives the right back.
     #[inline]
+    pub(super) fn go_on(&mut self) -> Option<Request> {
+        let request = if self.requests.is_empty() { None } else { self.next_request() };
+        self.requests.claimed = request.is_some();
+        request
+    }
+
     fn next_request(&mut self) -> Option<Request> {
         loop {
             // What the peer does not take is not made either.
@@ -90,21 +113,12 @@ impl Inner {
 }
 
 impl Session {
-    /// A request that was handed over waits like others: more has come that may concern it.
+    /// A request that was handed over waits like others.
     #[inline]
     pub fn put_back(&self, chores: &mut Chores) {
-        if let Some(request) = chores.request.take() {
-            self.put_first(request);
+        if chores.request.is_some() {
+            self.lock().put_back(chores);
         }
-    }
-
-    #[cold]
-    fn put_first(&self, request: Request) {
-        let mut inner = self.lock();
-        inner.machine.postpone(request.key);
-        inner.requests.bytes += weight(&request);
-        inner.requests.queue.push_front(request);
-        inner.requests.claimed = false;
     }
 
     /// Whether requests wait.
@@ -130,17 +144,12 @@ impl Session {
         if inner.requests.claimed {
             return None;
         }
-        let request = inner.next_request();
-        inner.requests.claimed = request.is_some();
-        request
+        inner.go_on()
     }
 
     /// The next request for whoever has claimed the right; `None` gives the right back.
     pub fn next_request(&self) -> Option<Request> {
-        let mut inner = self.lock();
-        let request = inner.next_request();
-        inner.requests.claimed = request.is_some();
-        request
+        self.lock().go_on()
     }
 
     /// A request waits again after it was taken; `waker` is woken when it is no longer wanted. `false`: it is not now.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::bare::gone;
 use super::end::{Asked, End, Ended, Start};
 use super::two_steps::TwoSteps;
-use crate::driver::{Dispatch, Driver, Home, Host, Parts, Receive, Waiting};
+use crate::driver::{Dispatch, Driver, Home, Host, InPlace, Parts, Receive, Waiting};
 use crate::error::{Code, Error, Fate, Gone};
 use crate::proto::{Config, InKey, Machine, Stage};
 use crate::session::{CallParts, Departure, Outcome, Request, Session, Settled};
@@ -33,7 +33,7 @@ impl Dispatch for Everything {
         Opened { known: true, answers, text: String::new(), shapes: Vec::new() }
     }
 
-    fn dispatch(&self, _: &Arc<Driver>, _: Request, now: Time) -> Time {
+    fn dispatch(&self, _: &Arc<Driver>, _: Request, now: Time, _: &mut InPlace) -> Time {
         now
     }
 }
