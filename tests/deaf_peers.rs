@@ -9,6 +9,9 @@ use farcall::{Code, Fate};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// Where the flags of a hello begin in its frame.
+const HELLO_FLAGS: usize = 16 + 8;
+
 #[farcall::service]
 trait Scale {
     async fn weigh(&self, bytes: Vec<u8>) -> u64;
@@ -21,11 +24,12 @@ fn deaf() -> (UnixStream, ScaleClient) {
     let listener = UnixListener::bind(&path).unwrap();
     let server = std::thread::spawn(move || {
         let (mut socket, _) = listener.accept().unwrap();
-        // Preface and hello, which the client answers to with the same.
+        // Preface and hello, which the server answers with the same, but for whose it is.
         let mut said = vec![0; 8 + 4];
         socket.read_exact(&mut said).unwrap();
         let mut hello = vec![0; u32::from_le_bytes(*said.last_chunk().unwrap()) as usize];
         socket.read_exact(&mut hello).unwrap();
+        hello[HELLO_FLAGS] ^= 6;
         socket.write_all(&[said, hello].concat()).unwrap();
         socket
     });

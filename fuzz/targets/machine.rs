@@ -251,6 +251,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
 fn greet(story: &mut Story) {
     let hello = Hello {
         versions: (1, 1),
+        role: None,
         attended_always: true,
         max_message: 150_000,
         window: 3,

@@ -218,10 +218,12 @@ impl Error {
     /// assert_eq!(error.to_string(), "reading farcall.toml: no such file");
     /// ```
     pub fn context(self, attempt: impl fmt::Display) -> Self {
+        let attempt = attempt.to_string();
         Error(Arc::new(Repr {
             code: self.0.code,
             fate: self.0.fate,
-            message: format!("{attempt}: {}", self.0.message),
+            // A URL without a path has its colon already.
+            message: format!("{}: {}", attempt.trim_end_matches(':'), self.0.message),
             retry_after: self.0.retry_after,
             source: self.0.source.clone(),
         }))

@@ -42,6 +42,8 @@ mod tests;
 pub use calls_in::{InKey, Stage};
 pub use calls_out::{Handed, Left, NewCall, OutKey};
 pub use event::{Event, Payload, Verdict, Violation};
-pub use machine::{Config, Machine, Role, WhenFull};
+pub use machine::{Config, Machine, WhenFull};
 pub use outbox::{Body, Outgoing};
 pub use pulse::Pulse;
+
+pub use crate::wire::Role;

@@ -20,6 +20,6 @@ mod verdict;
 
 pub use cursor::{Malformed, escaped};
 pub use head::{Flags, Head, HeadBytes, Kind, Options, Parsed, parse};
-pub use hello::{Hello, VERSION};
+pub use hello::{Hello, Role, VERSION};
 pub use open::{Answer, MethodRow, Open, Opened};
 pub use verdict::{ShapeThere, decode_cancelled, decode_error, encode_cancelled, encode_error};

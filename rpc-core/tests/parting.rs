@@ -129,6 +129,7 @@ fn the_calls_of_a_peer_that_said_goodbye_and_died_are_made() {
     let frame = |head: Head, payload: &[u8]| [head.encode(Options::default()).as_slice(), payload].concat();
     let hello = Hello {
         versions: (VERSION, VERSION),
+        role: Some(Role::Connecting),
         attended_always: true,
         max_message: 1024,
         window: 4,

@@ -52,16 +52,19 @@ fn value(value: impl Serialize) -> Vec<u8> {
 
 #[test]
 fn hello_is_as_the_page_says() {
-    let hello = Hello {
-        versions: (1, 1),
-        attended_always: true,
-        max_message: 16 << 20,
-        window: 256,
-        codec: "bincode".into(),
-    };
-    agrees("hello", &plain(Kind::Hello, 0, &hello.encode()));
-    let bytes = vector("hello");
-    assert_eq!(Hello::decode(parse(&bytes).unwrap().payload), Ok(hello));
+    for (name, role) in [("hello", Role::Connecting), ("hello-answer", Role::Accepting)] {
+        let hello = Hello {
+            versions: (1, 1),
+            role: Some(role),
+            attended_always: true,
+            max_message: 16 << 20,
+            window: 256,
+            codec: "bincode".into(),
+        };
+        agrees(name, &plain(Kind::Hello, 0, &hello.encode()));
+        let bytes = vector(name);
+        assert_eq!(Hello::decode(parse(&bytes).unwrap().payload), Ok(hello));
+    }
 }
 
 #[test]

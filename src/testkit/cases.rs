@@ -23,7 +23,7 @@ macro_rules! __conformance_cases_indirect {
             failures: a_panic_ends_one_call_only an_unknown_service_fails_alone an_unknown_method_fails_alone
                 too_large_an_argument_is_not_sent too_large_a_result_has_completed;
             policy: a_deadline_ends_a_call_and_its_handler deadlines_of_handle_and_url_hold
-                the_handler_sees_its_caller;
+                a_deadline_that_has_passed_sends_nothing the_handler_sees_its_caller;
             order: calls_arrive_in_the_order_of_their_start many_calls_end_in_any_order
                 a_thousand_calls_one_by_one two_large_calls_and_a_small_one_share_the_wire;
             styles: a_call_does_nothing_until_it_is_started the_styles_of_waiting_agree
@@ -44,7 +44,7 @@ macro_rules! __conformance_cases {
             policy: a_dropped_call_frees_its_handler a_dropped_call_tells_a_blocking_handler
                 the_window_of_calls_is_kept;
             callbacks: a_handler_calls_back a_blocking_handler_calls_back nested_calls_inherit_the_deadline
-                callbacks_and_calls_cross;
+                nested_calls_after_the_deadline_are_not_sent callbacks_and_calls_cross;
             ends: shutdown_lets_a_call_in_flight_end shutdown_ends_a_stuck_call;
         }
     };

@@ -129,6 +129,11 @@ pub trait Tested {
     fn ask_back_blocking(&self, number: u64) -> Result<u64, Cause>;
     /// What is left of the deadline here, and then in a call that the handler makes of the caller's [`Listener`].
     async fn nested_deadlines(&self) -> Result<(Duration, Duration), Cause>;
+    /// Waits until its deadline has passed, asks the caller's [`Listener`] then, and keeps what comes of it.
+    #[blocking]
+    fn ask_back_late(&self);
+    /// The code and fate of what was asked too late.
+    async fn late(&self) -> String;
     /// Asks the server's keeper to shut it down with this grace.
     async fn shut_down(&self, grace: Duration);
 }
@@ -171,6 +176,7 @@ pub struct Subject {
     gates: Arc<Gates>,
     list: Arc<Mutex<Vec<u64>>>,
     end: Slot<Duration>,
+    late: Slot<String>,
 }
 
 impl Subject {
@@ -277,6 +283,19 @@ impl Tested for Subject {
         let here = context().time_left().ok_or_else(|| Cause("no deadline here".into()))?;
         let there = listener()?.left().await?.ok_or_else(|| Cause("no deadline there".into()))?;
         Ok((here, there))
+    }
+    fn ask_back_late(&self) {
+        while context().time_left().is_some_and(|left| !left.is_zero()) {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        let asked = listener().map(|listener| listener.double(1).wait());
+        self.late.put(match asked {
+            Ok(Err(error)) => format!("{:?}, {:?}", error.code(), error.fate()),
+            other => format!("{other:?}"),
+        });
+    }
+    async fn late(&self) -> String {
+        self.late.take().await
     }
     async fn shut_down(&self, grace: Duration) {
         self.end.put(grace);

@@ -7,9 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
-use farcall::{Code, Connection, Error};
+use farcall::{Code, Connection, Error, Gone};
 
-use crate::desk::{DeskClient, desk, open, says, watch};
+use crate::desk::{DeskClient, desk, open, says, single, watch};
 
 fn reach(url: &str) -> Result<Connection, Error> {
     farcall::connect(url).wait()
@@ -28,10 +28,12 @@ fn directory() -> (tempfile::TempDir, String) {
 #[test]
 fn a_wrong_url_names_itself_and_the_remedy() {
     let _watchdog = watch("a_wrong_url_names_itself_and_the_remedy");
-    let cases: [(&str, &[&str]); 14] = [
+    let cases: [(&str, &[&str]); 16] = [
         ("calculator", &["unix:/run/calculator.sock"]),
         ("carrier-pigeon:x", &["no wire `carrier-pigeon:`", "mem:", "unix:", "tcp:"]),
-        ("mem:x?dealine=1s", &["unknown option `dealine`", "known here", "deadline"]),
+        ("mem:x?dealine=1s", &["unknown option `dealine`", "did you mean `deadline`"]),
+        ("unix:/x?wiat=spin", &["unknown option `wiat`", "did you mean `wait`"]),
+        ("mem:x?colour=red", &["unknown option `colour`", "known here", "deadline"]),
         ("mem:x?deadline=30h", &["deadline=30h", "out of range", "1day"]),
         ("mem:x?deadline=soon", &["deadline=soon", "250ms"]),
         ("mem:x?max_message=2GiB", &["max_message=2GiB", "out of range"]),
@@ -49,6 +51,7 @@ fn a_wrong_url_names_itself_and_the_remedy() {
         says(reach(url), Code::InvalidConfig, &[url]);
         if !url.contains("deadline")
             && !url.contains("dealine")
+            && !url.contains("colour")
             && !url.contains("full")
             && !url.contains("codec")
         {
@@ -241,6 +244,30 @@ fn a_server_of_another_protocol_is_recognised() {
     });
     says(reach(&url), Code::ProtocolViolation, &[&url, "does not speak Farcall", "SSH-2.0"]);
     host.join().unwrap();
+}
+
+#[test]
+fn whoever_sends_our_own_words_back_is_no_server() {
+    let _watchdog = watch("whoever_sends_our_own_words_back_is_no_server");
+    for url in ["exec:/bin/cat", "exec:/bin/cat?n=2"] {
+        says(
+            reach(url),
+            Code::PeerGone(Gone::Poisoned),
+            &[url, "echoes what it is sent", "does not serve farcall"],
+        );
+    }
+    says(
+        single().block_on(async { farcall::connect::<Connection>("exec:/bin/cat").await }),
+        Code::PeerGone(Gone::Poisoned),
+        &["echoes"],
+    );
+    // Two that connect to each other.
+    let (here, there) = farcall::pipe_pair().unwrap();
+    let there = there.into_url();
+    let other = std::thread::spawn(move || reach(&there));
+    for ended in [reach(&here.into_url()), other.join().unwrap()] {
+        assert_eq!(ended.unwrap_err().fate(), farcall::Fate::NotSent);
+    }
 }
 
 #[test]

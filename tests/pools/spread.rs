@@ -3,7 +3,7 @@
 use farcall::testkit::block_on;
 use farcall::{Client, Code, Connection, Fate};
 
-use crate::crew::{CrewClient, CrewServer, Worker, watch};
+use crate::crew::{CrewClient, CrewServer, Worker, watch, workers};
 
 fn serve(url: &str) -> farcall::ServerHandle {
     farcall::serve(url, CrewServer::new(Worker)).wait().unwrap()
@@ -62,6 +62,39 @@ fn one_that_answers_is_enough() {
     assert_eq!(error.code(), Code::Unavailable);
     let none: [&str; 0] = [];
     assert_eq!(farcall::pool::<Connection>(none).wait().unwrap_err().code(), Code::InvalidConfig);
+}
+
+/// The crew of a server that does not know all methods.
+#[farcall::service(name = "Crew")]
+trait Novices {
+    fn pid(&self) -> u32;
+}
+
+struct Novice;
+
+impl Novices for Novice {
+    fn pid(&self) -> u32 {
+        0
+    }
+}
+
+#[test]
+fn a_call_that_is_sent_again_is_never_more_certain_than_where_it_was_sent_first() {
+    let _watchdog = watch("a_call_that_is_sent_again_is_never_more_certain_than_where_it_was_sent_first");
+    let scratch = tempfile::tempdir().unwrap();
+    let _novice = farcall::serve("mem:pool-novice", NovicesServer::new(Novice)).wait().unwrap();
+    let urls = [workers("", "restart=never"), "mem:pool-novice".to_owned()];
+    let client: CrewClient = farcall::pool(urls).wait().unwrap();
+    for number in 0.. {
+        let path = scratch.path().join(number.to_string());
+        // The worker ends in the call, which is sent again to somebody who refuses it.
+        let error = client.leave_once(path.display().to_string()).wait().unwrap_err();
+        if path.exists() {
+            assert_eq!(error.code(), Code::UnknownMethod);
+            assert!(!error.fate().is_safe_to_retry(), "it ran: {error:?}");
+            return;
+        }
+    }
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 mod document;
 mod find;
-mod nearest;
 mod resolve;
 
 pub(crate) use resolve::resolve;
@@ -10,6 +9,24 @@ pub(crate) use resolve::resolve;
 /// The keys of a table of options.
 const OPTIONS: [&str; 8] =
     ["codec", "deadline", "decode_budget", "full", "max_message", "trust", "wait", "window"];
+
+/// Options of URLs that are no keys of the file: what they mean depends on the wire, or on the side.
+const OF_URLS: [&str; 14] = [
+    "arg",
+    "check",
+    "depth",
+    "kill_on_drop",
+    "memory",
+    "msgsize",
+    "n",
+    "pdeathsig",
+    "plaintext",
+    "restart",
+    "ring",
+    "take",
+    "threads",
+    "workers",
+];
 
 /// An option as it was written, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -50,8 +50,9 @@ impl Scheme for Exec {
     }
 
     fn listen(&self, url: &Url, _: &mut Query) -> Result<Box<dyn Listener>, Error> {
-        Err(url
-            .refuse("exec: starts the server, so it is for connecting; the program it starts serves stdio:"))
+        Err(url.refuse(
+            "this wire starts the server, so it is for connecting; the program it starts serves stdio:",
+        ))
     }
 
     /// A program is read from disk.

@@ -25,6 +25,7 @@ compile_error!(
 #[cfg(feature = "config")]
 mod config;
 mod face;
+mod nearest;
 mod query;
 mod registry;
 mod scheme;

@@ -155,12 +155,20 @@ fn stream(url: &Url, query: &mut Query) -> Result<DuctStream, Error> {
 
 /// The descriptors that the URL names; one number, or twice the same, is a socket.
 fn numbers(url: &Url) -> Result<(RawFd, Option<RawFd>), Error> {
-    let name = url.name()?;
+    url.without_host()?;
+    let name = url.path().to_str().unwrap_or_default();
     let number = |text: &str| {
         text.parse::<RawFd>()
             .ok()
             .filter(|number| *number >= 0)
             .ok_or_else(|| url.refuse(format!("`{text}` is not a descriptor; write fd:R,W, such as fd:3,4")))
+            .and_then(|number| match number {
+                0..=2 => {
+                    Err(url
+                        .refuse("0 to 2 are the standard streams; serve stdio:, or name other descriptors"))
+                }
+                _ => Ok(number),
+            })
     };
     match name.split_once(',') {
         None => Ok((number(name)?, None)),

@@ -9,6 +9,8 @@ use bytesize::ByteSize;
 use farcall_core::proto::WhenFull;
 use farcall_core::{Error, Trust};
 
+use crate::nearest::instead;
+
 /// The words of the option `trust`.
 #[cfg(any(feature = "shm", feature = "fifo", feature = "config"))]
 pub(crate) const TRUST: [(&str, Trust); 3] =
@@ -196,7 +198,7 @@ impl Query {
     /// Checks that every option that was given has been taken.
     ///
     /// # Errors
-    /// `InvalidConfig` if one was not, naming it and those that are known.
+    /// `InvalidConfig` if one was not, naming it and the one that was meant, or those that are known.
     ///
     /// ```
     /// let mut query = farcall::transport::Url::parse("mem:calc?colour=red")?.query();
@@ -208,11 +210,8 @@ impl Query {
         let Some((name, _)) = self.pairs.first() else {
             return Ok(());
         };
-        let known = match &*self.known {
-            [] => "none is known here".to_owned(),
-            known => format!("known here: {}", known.join(", ")),
-        };
-        Err(self.refuse(format!("unknown option `{name}`; {known}")))
+        let hint = instead(name, self.known.iter().copied());
+        Err(self.refuse(format!("unknown option `{name}`; {hint}")))
     }
 
     fn take_in<T: PartialOrd>(
@@ -239,7 +238,7 @@ impl Query {
 
     /// An error that names where the options stand.
     pub(crate) fn refuse(&self, why: impl Display) -> Error {
-        Error::config(format!("{}: {why}", self.url))
+        Error::config(why.to_string()).context(&self.url)
     }
 }
 
@@ -295,9 +294,16 @@ mod tests {
     }
 
     #[test]
-    fn a_leftover_names_what_is_known() {
+    fn a_leftover_names_what_was_meant() {
         let mut query = query("dealine=1s");
         assert_eq!(query.take_text("deadline"), Ok(None));
-        says(query.finish(), &["`dealine`", "known here: deadline"]);
+        says(query.finish(), &["`dealine`", "did you mean `deadline`"]);
+    }
+
+    #[test]
+    fn a_leftover_that_is_like_none_names_what_is_known() {
+        let mut query = query("colour=red");
+        assert_eq!(query.take_text("deadline"), Ok(None));
+        says(query.finish(), &["`colour`", "known here: deadline"]);
     }
 }

@@ -1,15 +1,14 @@
 //! What the operating system refused, as an error of Farcall that names the URL and the remedy.
 
+use std::fmt::Display;
 use std::io;
 
 use farcall_core::{Code, Error, Fate};
 use rustix::io::Errno;
 
-use crate::url::Url;
-
-/// The refusal of a system call that was made for `url`, with words for the errors that this wire knows better.
+/// The refusal of a system call that was made for `url`, which may say more than that, with words for the errors that this wire knows better.
 pub(crate) fn refused(
-    url: &Url,
+    url: impl Display,
     attempt: &str,
     error: impl Into<io::Error>,
     known: &[(Errno, Code, &str)],
@@ -18,10 +17,10 @@ pub(crate) fn refused(
     let errno = Errno::from_io_error(&error);
     let row = known.iter().chain(EVERYWHERE).find(|(listed, ..)| Some(*listed) == errno);
     let (code, message) = match row {
-        Some((_, code, remedy)) => (*code, format!("{url}: {remedy}")),
-        None => (Code::Unavailable, format!("{url}: {attempt} failed: {error}")),
+        Some((_, code, remedy)) => (*code, (*remedy).to_owned()),
+        None => (Code::Unavailable, format!("{attempt} failed: {error}")),
     };
-    Error::new(code, Fate::NotSent, message).with_source(error)
+    Error::new(code, Fate::NotSent, message).context(url).with_source(error)
 }
 
 #[rustfmt::skip]

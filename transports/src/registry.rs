@@ -127,7 +127,8 @@ fn with_scheme<R>(url: &Url, act: impl FnOnce(&dyn Scheme) -> R) -> Result<R, Er
     match BUILT_IN.iter().find(|(known, ..)| *known == name) {
         Some((.., Some(scheme))) => return Ok(act(*scheme)),
         Some((_, feature, None)) => {
-            let remedy = format!("{url}: {name}: was left out of this build; enable the feature `{feature}`");
+            let remedy =
+                format!("{url}: `{name}:` was left out of this build; enable the feature `{feature}`");
             return Err(Error::new(Code::Unsupported, Fate::NotSent, remedy));
         }
         None => {}

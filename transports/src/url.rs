@@ -117,7 +117,7 @@ impl Url {
         match (&self.host, self.port) {
             (None, None) => Ok(()),
             (host, _) => Err(self.refuse(format!(
-                "{0}: knows no host, but `{1}` stands in its place; write {0}:{1}… with a single slash or none",
+                "`{0}:` knows no host, but `{1}` stands in its place; write {0}:{1}… with a single slash or none",
                 self.scheme,
                 host.as_deref().unwrap_or_default()
             ))),
@@ -138,7 +138,7 @@ impl Url {
     /// # Ok::<(), farcall::Error>(())
     /// ```
     pub fn refuse(&self, why: impl fmt::Display) -> Error {
-        Error::config(format!("{self}: {why}"))
+        Error::config(why.to_string()).context(self)
     }
 }
 

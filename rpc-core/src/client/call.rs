@@ -126,7 +126,7 @@ impl<T, E> Call<T, E> {
 
     /// What was attempted, in front of why it failed.
     pub(super) fn explain(&self, error: Error) -> Error {
-        let error = self.core.both_sides(self.method, error);
+        let error = self.core.both_sides(self.method, self.doubted(error));
         let url = self.core.connection.url();
         if error.to_string().contains(url) {
             return error.context(self.name());

@@ -171,6 +171,8 @@ pub(super) struct Pooled {
     policy: Policy,
     since: Time,
     sent_again: u8,
+    /// What can be believed of it where it was sent before, if it may have run there.
+    doubt: Option<Fate>,
 }
 
 impl Drop for Pooled {
@@ -202,7 +204,8 @@ impl<T, E> Call<T, E> {
             Ok(member) => {
                 let since = self.driver().host().now();
                 let lease = Lease::of(member);
-                self.pooled = Some(Box::new(Pooled { pool, lease, body, policy, since, sent_again: 0 }));
+                self.pooled =
+                    Some(Box::new(Pooled { pool, lease, body, policy, since, sent_again: 0, doubt: None }));
             }
             Err(error) => {
                 if let State::Encoded(body) = std::mem::replace(&mut self.state, State::Refused(error)) {
@@ -242,6 +245,14 @@ impl<T, E> Call<T, E> {
         }
     }
 
+    /// The error of the last attempt, which proves nothing of those before it.
+    pub(super) fn doubted(&self, error: Error) -> Error {
+        match self.pooled.as_ref().and_then(|pooled| pooled.doubt) {
+            Some(doubt) if error.fate().is_safe_to_retry() => error.with_fate(doubt).context("sent again"),
+            _ => error,
+        }
+    }
+
     #[cold]
     fn goes_again(&mut self, error: &Error) -> bool {
         let is_idempotent = self.is_idempotent();
@@ -265,6 +276,9 @@ impl<T, E> Call<T, E> {
             return false;
         };
         pooled.sent_again += 1;
+        if !error.fate().is_safe_to_retry() {
+            pooled.doubt = Some(error.fate());
+        }
         pooled.since = now;
         pooled.lease = Lease::of(Arc::clone(&member));
         if self.join(&member, policy).is_err() {

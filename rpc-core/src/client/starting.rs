@@ -7,7 +7,7 @@ use crate::client::Call;
 use crate::client::call::State;
 use crate::context;
 use crate::driver::Receive;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Fate};
 use crate::limits::{EXACT, MAX_DEADLINE};
 use crate::session::{CallParts, Departure, Started};
 
@@ -60,6 +60,12 @@ impl<T, E> Call<T, E> {
         let now = if exact { driver.host().now() } else { driver.host().lately() };
         let own = now + deadline;
         let deadline = inherited.map_or(own, |inherited| inherited.min(own));
+        if deadline <= now {
+            buffers::give(body);
+            let text = "the deadline had passed before the call was sent";
+            self.state = State::Refused(Error::new(Code::DeadlineExceeded, Fate::NotSent, text));
+            return None;
+        }
         let (object, method) = (self.core.object, self.method);
         let looks = driver.is_polite();
         let parts = |body| CallParts { object, method, body, now, deadline, cause, looks, priority };

@@ -11,16 +11,7 @@ use crate::proto::openings::Opening;
 use crate::proto::outbox::Outbox;
 use crate::proto::{Event, Outgoing};
 use crate::time::Time;
-use crate::wire::{Head, Hello, Kind, VERSION};
-
-/// Which side opened the link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// It speaks first and chooses the codec.
-    Connecting,
-    /// It answers.
-    Accepting,
-}
+use crate::wire::{Head, Hello, Kind, Role, VERSION};
 
 /// What a call does when there is no credit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -124,6 +115,7 @@ impl Machine {
     pub(super) fn say_hello(&mut self) {
         let hello = Hello {
             versions: (VERSION, VERSION),
+            role: Some(self.config.role),
             attended_always: self.config.attended_always,
             max_message: self.config.max_message as u64,
             window: self.config.window,

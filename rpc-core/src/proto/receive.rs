@@ -108,6 +108,15 @@ impl Machine {
                 "the peer speaks versions {low} to {high}, this side version {VERSION}"
             )));
         }
+        if hello.role == Some(self.config.role) {
+            return Err(match self.config.role {
+                Role::Connecting => {
+                    "the other side connects too, or echoes what it is sent; it does not serve farcall"
+                }
+                Role::Accepting => "the other side serves too; one of the two has to connect",
+            }
+            .into());
+        }
         match self.config.role {
             Role::Accepting => {
                 self.config.codec.clone_from(&hello.codec);

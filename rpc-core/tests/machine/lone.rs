@@ -48,9 +48,11 @@ pub(crate) fn config(role: Role) -> Config {
     Config { max_message: MAX_MESSAGE, ..testkit::config(role) }
 }
 
+/// A hello that either side may have said.
 pub(crate) fn hello(window: u32) -> Hello {
     Hello {
         versions: (VERSION, VERSION),
+        role: None,
         attended_always: true,
         max_message: MAX_MESSAGE as u64,
         window,

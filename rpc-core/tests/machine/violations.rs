@@ -42,6 +42,24 @@ fn a_hello_of_other_versions_or_with_another_codec_is_refused() {
 }
 
 #[test]
+fn a_hello_of_ones_own_side_is_refused() {
+    for (role, words) in [(Role::Connecting, "echoes what it is sent"), (Role::Accepting, "serves too")] {
+        let own = Hello { role: Some(role), ..hello(4) };
+        let mut lone = Lone::of(config(role));
+        assert!(lone.refuses(&plain(Kind::Hello, 0, &own.encode())).contains(words));
+    }
+}
+
+#[test]
+fn a_hello_of_no_side_is_taken_for_the_others() {
+    for role in [Role::Connecting, Role::Accepting] {
+        let mut lone = Lone::of(config(role));
+        lone.hears(&plain(Kind::Hello, 0, &hello(4).encode()));
+        assert!(lone.machine.is_ready());
+    }
+}
+
+#[test]
 fn call_numbers_must_grow() {
     for id in [7, 6, 0] {
         let mut lone = Lone::serving();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::testkit::{ListenerServer, Outcome, Pair, Subject, TestedClient};
-use crate::{Error, submit_all};
+use crate::{Code, Error, submit_all};
 
 /// A client that can be called back.
 async fn connect(pair: &Pair) -> Result<TestedClient, Error> {
@@ -34,6 +34,17 @@ pub async fn nested_calls_inherit_the_deadline(pair: &Pair) -> Outcome {
     let given = Duration::from_secs(12);
     let (here, there) = pair.get(client.nested_deadlines().deadline(given)).await?;
     assert!(here <= given && there <= here && !there.is_zero(), "given {given:?}, {here:?}, {there:?}");
+    Ok(())
+}
+
+/// What a handler asks after its own deadline is not sent.
+pub async fn nested_calls_after_the_deadline_are_not_sent(pair: &Pair) -> Outcome {
+    let client = connect(pair).await?;
+    // Handler and caller hear of the deadline at the same time, so that the answer may still be in time.
+    if let Err(error) = pair.get(client.ask_back_late().deadline(Duration::from_millis(20))).await {
+        assert_eq!(error.code(), Code::DeadlineExceeded, "{error:?}");
+    }
+    assert_eq!(pair.get(client.late()).await?, "DeadlineExceeded, NotSent");
     Ok(())
 }
 

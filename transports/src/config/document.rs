@@ -6,9 +6,9 @@ use farcall_core::Error;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::nearest::nearest;
 use super::resolve::variable;
-use super::{Entry, OPTIONS, is_name};
+use super::{Entry, OF_URLS, OPTIONS, is_name};
+use crate::nearest::{instead, nearest};
 
 /// What the file says.
 #[derive(Debug, Default)]
@@ -38,9 +38,9 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Document, Error> {
     let mut document = Document::default();
     for (key, value) in root.get_ref() {
         match key.get_ref().as_ref() {
-            "defaults" => document.defaults = page.options(page.table(key, value)?)?.1,
+            "defaults" => document.defaults = page.options(page.table(key, value)?, Of::Everybody)?.1,
             "service" => document.services = page.services(page.table(key, value)?)?,
-            other => return Err(page.unknown(key, other, &["defaults", "service"])),
+            _ => return Err(page.outside(key, value)),
         }
     }
     Ok(document)
@@ -50,6 +50,13 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Document, Error> {
 struct Page<'a> {
     path: &'a str,
     text: &'a str,
+}
+
+/// Whose options a table has.
+#[derive(Clone, Copy, PartialEq)]
+enum Of {
+    Everybody,
+    Name,
 }
 
 type Key<'i> = Spanned<std::borrow::Cow<'i, str>>;
@@ -84,11 +91,22 @@ impl Page<'_> {
     }
 
     fn unknown(&self, key: &Key<'_>, name: &str, known: &[&str]) -> Error {
-        let hint = match nearest(name, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`"),
-            None => format!("known here: {}", known.join(", ")),
-        };
+        let hint = instead(name, known.iter().copied());
         self.refuse(&key.span(), format_args!("unknown key `{name}`; {hint}"))
+    }
+
+    /// What stands beside the two tables of a file.
+    fn outside(&self, key: &Key<'_>, value: &Value<'_>) -> Error {
+        let (name, tables) = (key.get_ref().as_ref(), ["defaults", "service"]);
+        let remedy = match value.get_ref() {
+            _ if nearest(name, tables).is_some() => return self.unknown(key, name, &tables),
+            DeValue::Table(_) if is_name(name) => format!("write [service.{name}]"),
+            _ => match place_of(name) {
+                Some(place) => format!("write it below {place}"),
+                None => return self.unknown(key, name, &tables),
+            },
+        };
+        self.refuse(&key.span(), format_args!("`{name}` means nothing here; {remedy}"))
     }
 
     fn table<'v, 'i>(&self, key: &Key<'i>, value: &'v Value<'i>) -> Result<&'v DeTable<'i>, Error> {
@@ -115,29 +133,45 @@ impl Page<'_> {
                 );
                 return Err(self.refuse(&key.span(), why));
             }
-            let (urls, options) = self.options(self.table(key, value)?)?;
+            if let (Some(place), None) = (place_of(name), value.get_ref().as_table()) {
+                let why = format!("`{name}` stands above every name; write it below {place}");
+                return Err(self.refuse(&key.span(), why));
+            }
+            let (urls, options) = self.options(self.table(key, value)?, Of::Name)?;
             services.push(Service { name: name.to_owned(), place, urls, options });
         }
         Ok(services)
     }
 
     /// The keys of a table of options, and the URLs of one that may have them.
-    fn options(&self, table: &DeTable<'_>) -> Result<(Urls, Vec<Entry>), Error> {
+    fn options(&self, table: &DeTable<'_>, of: Of) -> Result<(Urls, Vec<Entry>), Error> {
         let (mut urls, mut options) = (Vec::new(), Vec::new());
         for (key, value) in table {
             let name = key.get_ref().as_ref();
-            if name == "url" {
+            if OPTIONS.contains(&name) {
+                let place = self.place(&key.span());
+                options.push(Entry { key: name.to_owned(), value: self.scalar(name, value)?, place });
+            } else if name == "url" && of == Of::Name {
                 urls = self.urls(value)?;
-                continue;
+            } else {
+                return Err(self.misplaced(key, name, of));
             }
-            if !OPTIONS.contains(&name) {
-                let known: Vec<_> = OPTIONS.into_iter().chain(["url"]).collect();
-                return Err(self.unknown(key, name, &known));
-            }
-            let place = self.place(&key.span());
-            options.push(Entry { key: name.to_owned(), value: self.scalar(name, value)?, place });
         }
         Ok((urls, options))
+    }
+
+    /// A key that is none of a table of options.
+    fn misplaced(&self, key: &Key<'_>, name: &str, of: Of) -> Error {
+        if name == "url" {
+            // A URL for every name would serve misspelt ones as well, and all of them at one place.
+            return self.refuse(&key.span(), "`url` is for one name; write it below [service.NAME]");
+        }
+        if OF_URLS.contains(&name) {
+            let why = format!("`{name}` is an option of URLs; write it there: url = \"…?{name}=…\"");
+            return self.refuse(&key.span(), why);
+        }
+        let known: Vec<_> = OPTIONS.into_iter().chain((of == Of::Name).then_some("url")).collect();
+        self.unknown(key, name, &known)
     }
 
     /// A value in the words of a URL's option, which knows units and ranges.
@@ -172,5 +206,14 @@ impl Page<'_> {
             DeValue::Array(list) => list.iter().map(one).collect(),
             _ => Ok(vec![one(value)?]),
         }
+    }
+}
+
+/// Below which tables a key belongs, in words; `None`: it is not known at all.
+fn place_of(key: &str) -> Option<&'static str> {
+    match key {
+        "url" => Some("[service.NAME]"),
+        _ if OPTIONS.contains(&key) => Some("[defaults] or [service.NAME]"),
+        _ => None,
     }
 }

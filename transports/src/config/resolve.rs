@@ -6,8 +6,8 @@ use farcall_core::{Code, Error, Fate};
 
 use super::document::{Document, Service, parse};
 use super::find::Surroundings;
-use super::nearest::nearest;
 use super::{Named, is_name};
+use crate::nearest::nearest;
 
 /// Names whose variables mean something else.
 const RESERVED: [&str; 3] = ["FARCALL_CONFIG", "FARCALL_PARENT", "FARCALL_TEST_DISABLE"];

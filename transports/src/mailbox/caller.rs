@@ -11,7 +11,8 @@ use farcall_core::proto::WhenFull;
 use farcall_core::transport::{Capabilities, Link, LinkFault, OutFrame, Peer, Readiness, Received, Sent};
 use farcall_core::wire::mailbox::Id;
 use farcall_core::wire::{
-    Answer, Flags, Head, Hello, Kind, Open, Opened, Options, VERSION, encode_cancelled, encode_error, parse,
+    Answer, Flags, Head, Hello, Kind, Open, Opened, Options, Role, VERSION, encode_cancelled, encode_error,
+    parse,
 };
 use farcall_core::{Code, Error, Fate, Time};
 use rustix::event::epoll::EventFlags;
@@ -148,6 +149,7 @@ impl CallerLink {
         self.max_message = usize::try_from(hello.max_message).unwrap_or(usize::MAX);
         let answer = Hello {
             versions: (VERSION, VERSION),
+            role: Some(Role::Accepting),
             attended_always: true,
             max_message: hello.max_message,
             window: DEFAULT_WINDOW,

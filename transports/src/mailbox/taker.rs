@@ -7,7 +7,7 @@ use std::sync::Arc;
 use farcall_core::limits::MAX_WINDOW;
 use farcall_core::transport::{Capabilities, Link, LinkFault, OutFrame, Peer, Readiness, Received, Sent};
 use farcall_core::wire::mailbox::Id;
-use farcall_core::wire::{Head, Hello, Kind, Options, VERSION, parse};
+use farcall_core::wire::{Head, Hello, Kind, Options, Role, VERSION, parse};
 use farcall_core::{Error, Time};
 use rustix::event::epoll::EventFlags;
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
@@ -117,6 +117,7 @@ impl TakerLink {
         self.has_begun = true;
         let hello = Hello {
             versions: (VERSION, VERSION),
+            role: Some(Role::Connecting),
             attended_always: true,
             max_message: farcall_core::limits::MAX_MAX_MESSAGE as u64,
             window: MAX_WINDOW,

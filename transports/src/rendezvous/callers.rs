@@ -23,9 +23,6 @@ const DOOR: u64 = 0;
 const CLOCK: u64 = 1;
 const AWAITED: u64 = 2;
 
-/// What a `unix:` client is told, as long as what it quotes of a stranger's words.
-const USE_ANOTHER_URL: &[u8] = b"this socket is for shm: and local:, not for unix:";
-
 /// Somebody who has asked for something.
 #[derive(Debug)]
 pub(crate) struct Caller {
@@ -39,6 +36,8 @@ pub(crate) struct Caller {
 /// Who has come.
 #[derive(Debug)]
 pub(crate) struct Callers {
+    /// The wire that they have come for.
+    scheme: String,
     arrivals: Arrivals,
     awaited: Slab<Awaited>,
     clock: Alarm,
@@ -66,17 +65,17 @@ enum Step {
 }
 
 impl Callers {
-    /// Those who come to a listening socket.
+    /// Those who come to a listening socket for a wire.
     ///
     /// # Errors
     /// Descriptors or memory have run out.
-    pub(crate) fn new(socket: OwnedFd) -> io::Result<Self> {
+    pub(crate) fn new(socket: OwnedFd, scheme: &str) -> io::Result<Self> {
         let arrivals = Arrivals::new(socket);
         let clock = Alarm::new()?;
         let news = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         watch(&news, arrivals.fd(), DOOR)?;
         watch(&news, clock.fd(), CLOCK)?;
-        Ok(Callers { arrivals, awaited: Slab::new(), clock, news: Arc::new(news) })
+        Ok(Callers { scheme: scheme.to_owned(), arrivals, awaited: Slab::new(), clock, news: Arc::new(news) })
     }
 
     /// What to wait on.
@@ -125,7 +124,7 @@ impl Callers {
         pidfd::ask(socket.as_fd());
         let until = now() + HANDSHAKE;
         let mut arrived = Awaited { socket, who, process: None, until, said: [0; REQUEST_SIZE], have: 0 };
-        match arrived.listen() {
+        match arrived.listen(&self.scheme) {
             Step::Asked(request) => return Ok(Some(arrived.caller(request))),
             Step::Gone => return Ok(None),
             Step::NotYet => {}
@@ -145,7 +144,7 @@ impl Callers {
 
     /// An awaited caller has said something.
     fn hear(&mut self, at: usize) -> Option<Caller> {
-        match self.awaited.get_mut(at)?.listen() {
+        match self.awaited.get_mut(at)?.listen(&self.scheme) {
             Step::NotYet => None,
             Step::Gone => {
                 // Closing the socket takes it out of the news.
@@ -177,7 +176,7 @@ impl Awaited {
     }
 
     /// Reads what has come of the request.
-    fn listen(&mut self) -> Step {
+    fn listen(&mut self, scheme: &str) -> Step {
         while self.have < REQUEST_SIZE {
             match pidfd::receive(self.socket.as_fd(), &mut self.said[self.have..]) {
                 Ok((0, _)) => return Step::Gone,
@@ -187,12 +186,14 @@ impl Awaited {
                         self.process = Some(process);
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.judge_beginning(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return self.judge_beginning(scheme);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Also those who pass descriptors.
                 Err(_) => return Step::Gone,
             }
-            if matches!(self.judge_beginning(), Step::Gone) {
+            if matches!(self.judge_beginning(scheme), Step::Gone) {
                 return Step::Gone;
             }
         }
@@ -213,14 +214,15 @@ impl Awaited {
     }
 
     /// Whether this may become a request, of whatever version. A stream that has come to the wrong door is told so.
-    fn judge_beginning(&self) -> Step {
+    fn judge_beginning(&self, scheme: &str) -> Step {
         let known = MEETING.len() - 1;
         let said = &self.said[..self.have.min(known)];
         if MEETING.starts_with(said) {
             return Step::NotYet;
         }
         if self.said[..self.have].starts_with(b"\xFARCALL\n") {
-            self.say(USE_ANOTHER_URL);
+            // No longer than what is quoted of a stranger's words.
+            self.say(format!("this socket is for {scheme}:, not for unix:").as_bytes());
         }
         Step::Gone
     }
@@ -251,7 +253,7 @@ mod tests {
         let path = directory.path().join("s");
         let listener = UnixListener::bind(&path).unwrap();
         listener.set_nonblocking(true).unwrap();
-        (directory, path, Callers::new(listener.into()).unwrap())
+        (directory, path, Callers::new(listener.into(), "shm").unwrap())
     }
 
     fn visitor(path: &PathBuf, says: &[u8]) -> UnixStream {
@@ -302,7 +304,7 @@ mod tests {
         let stream = visitor(&path, b"\xFARCALL\n\x01\x30\0\0\0");
         assert!(is_quiet(&mut callers) && callers.awaited.is_empty());
         assert_eq!(told(http), b"");
-        assert_eq!(told(stream), USE_ANOTHER_URL);
+        assert_eq!(told(stream), b"this socket is for shm:, not for unix:");
     }
 
     #[test]

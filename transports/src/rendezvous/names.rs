@@ -80,6 +80,16 @@ impl Doors {
         Ok(doors)
     }
 
+    /// Where one would look for what the URL names if every directory were there.
+    pub(crate) fn sought(&self, url: &Url) -> Vec<Door> {
+        match named(url) {
+            Ok(Named::Name(name)) => {
+                self.directories().iter().map(|directory| directory.door(name)).collect()
+            }
+            Ok(Named::Path) | Err(_) => at_path(url).into_iter().collect(),
+        }
+    }
+
     /// The directories of this user that are there, and at least one: the first that can be is made.
     #[cfg(feature = "mailbox")]
     pub(crate) fn own(&self, url: &Url) -> Result<Vec<PathBuf>, Error> {
@@ -99,6 +109,15 @@ impl Doors {
             Directory { path: self.runtime.join(user.to_string()).join("farcall"), parent_is_ours: true },
             Directory { path: self.temporary.join(format!("farcall-{user}")), parent_is_ours: false },
         ]
+    }
+}
+
+/// The URL, and the sockets that it stands for where it does not say so itself.
+pub(super) fn spelt_out(url: &Url, doors: &[Door]) -> String {
+    let places: Vec<_> = doors.iter().map(|door| door.place.text()).collect();
+    match doors {
+        [Door { place: Place::Path(path), .. }] if path == url.path() => url.to_string(),
+        _ => format!("{url} ({})", places.join(" or ")),
     }
 }
 

@@ -44,7 +44,7 @@ impl<A: Answers> Reception<A> {
     pub(crate) fn open(url: &Url, options: &str, answers: impl FnOnce(Site) -> A) -> Result<Self, Error> {
         let door = Doors::default().to_serve(url)?;
         let (claim, socket) = occupy(url, &door.place)?;
-        let callers = Callers::new(socket).map_err(|error| {
+        let callers = Callers::new(socket, url.scheme()).map_err(|error| {
             let text = format!("{url}: waiting for connections is refused: {error}");
             Error::new(Code::ResourceExhausted, Fate::NotSent, text).with_source(error)
         })?;

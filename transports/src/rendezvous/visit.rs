@@ -12,12 +12,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use super::names::{Door, Doors};
+use super::names::{Door, Doors, spelt_out};
 use crate::refusal::refused;
 use crate::sys::peer::{Credentials, credentials};
 use crate::sys::pidfd::{self, Speaker};
 use crate::unix::{Place, connect_retrying, explain, is_trusted, socket};
-use crate::url::Url;
+use crate::url::{Url, encode_path};
 use crate::wait::now;
 
 /// What a visit has brought.
@@ -56,9 +56,9 @@ pub(crate) fn visit(
     let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
     match send(&socket, &request.encode(), flags) {
         Ok(_) => {}
-        Err(errno) => return Err(silent(url, errno.into())),
+        Err(errno) => return Err(silent(url, &door, errno.into())),
     }
-    let answer = receive(&socket, until).map_err(|fault| fault.explain(url))?;
+    let answer = receive(&socket, until).map_err(|fault| fault.explain(url, &door))?;
     pidfd::stop_asking(socket.as_fd());
     pidfd::refuse_descriptors(socket.as_fd());
     let Received { grant, descriptors, process } = answer;
@@ -68,22 +68,31 @@ pub(crate) fn visit(
 
 /// The first door behind which somebody answers.
 fn enter(url: &Url) -> Result<(OwnedFd, Door), Error> {
-    let mut closed: Option<Error> = None;
-    for door in Doors::default().to_visit(url)? {
+    let doors = Doors::default();
+    let (mut closed, mut absent) = (None, Vec::new());
+    for door in doors.to_visit(url)? {
         let socket = socket().map_err(|errno| refused(url, "making a socket", errno, &[]))?;
         match door.place.address().and_then(|address| connect_retrying(&socket, &address.address)) {
             Ok(()) => return Ok((socket, door)),
-            // A door that is not there says less than one that is.
-            Err(Errno::NOENT) if closed.is_some() => {}
-            Err(errno) => closed = Some(explain(url, &door.place, errno)),
+            Err(Errno::NOENT) => absent.push(door),
+            Err(errno) => {
+                let url = spelt_out(url, std::slice::from_ref(&door));
+                closed = Some(explain(url, &door.place, errno));
+            }
         }
     }
-    Err(closed.unwrap_or_else(|| explain(url, &Place::Path("/".into()), Errno::NOENT)))
+    // A door that is not there says less than one that is.
+    Err(closed.unwrap_or_else(|| {
+        let sought = if absent.is_empty() { doors.sought(url) } else { absent };
+        explain(spelt_out(url, &sought), &Place::Path("/".into()), Errno::NOENT)
+    }))
 }
 
-fn silent(url: &Url, error: io::Error) -> Error {
+fn silent(url: &Url, door: &Door, error: io::Error) -> Error {
+    let place = encode_path(door.place.text().as_bytes());
     let text = format!(
-        "{url}: whoever serves there closed the connection without an answer; if it is a unix: server, connect with unix:"
+        "{url}: whoever serves there closed the connection without an answer; if it is a unix: server, connect with \
+         unix:{place}"
     );
     Error::new(Code::Unavailable, Fate::NotSent, text).with_source(error)
 }
@@ -129,14 +138,14 @@ enum Fault {
 }
 
 impl Fault {
-    fn explain(self, url: &Url) -> Error {
+    fn explain(self, url: &Url, door: &Door) -> Error {
         match self {
             Fault::Late => {
                 let text =
                     format!("{url}: no answer within {HANDSHAKE:?}; is a Farcall server running there?");
                 Error::new(Code::Unavailable, Fate::NotSent, text)
             }
-            Fault::Closed(error) => silent(url, error),
+            Fault::Closed(error) => silent(url, door, error),
             Fault::Strange(what) => {
                 let text = format!("{url}: the answer is not understood: {what}");
                 Error::new(Code::ProtocolViolation, Fate::NotSent, text)

@@ -9,7 +9,7 @@ use farcall_core::transport::{Framed, Link, Listener};
 use farcall_core::wire::rendezvous::{Answer, Grant, Request, Wish};
 use farcall_core::{Code, Error, Fate, Trust};
 
-use super::source::{Source, allows, word};
+use super::source::{Source, allows, instead, word};
 use super::{Offer, Parts, ShmLink, Terms, peer};
 use crate::rendezvous::{self, Answers, Caller, Reception, Site};
 use crate::ring::{Layout, Side};
@@ -85,14 +85,17 @@ impl Memory {
     fn memory(&self, request: &Request, trust: Trust, socket: &Arc<OwnedFd>) -> Result<Offer, Error> {
         let refuse = |code, why: String| Err(Error::new(code, Fate::NotSent, why));
         if request.wish == Wish::Queues {
-            return refuse(Code::InvalidConfig, "this is no mq: server; connect with shm:".to_owned());
+            let why = format!("this is no mq: server; connect with {}:", self.terms.transport);
+            return refuse(Code::InvalidConfig, why);
         }
         if request.wish == Wish::Stream {
             return refuse(Code::Unsupported, "the client shares no memory".to_owned());
         }
         let kind = self.source.kind;
         if let Some(asked) = request.memory.filter(|asked| *asked != kind) {
-            let why = format!("the client asks for {}, what is served is {}", word(asked), word(kind));
+            let remedy = instead(asked);
+            let why =
+                format!("the client asks for {}, what is served is {}; {remedy}", word(asked), word(kind));
             return refuse(Code::InvalidConfig, why);
         }
         allows(kind, trust)?;

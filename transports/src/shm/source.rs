@@ -44,13 +44,21 @@ pub(super) struct Made {
     pub(super) memory: Mapped,
 }
 
-/// The word for it in a URL.
+/// The word for it: in a URL, where there is one.
 pub(super) fn word(kind: MemoryKind) -> &'static str {
     match kind {
         MemoryKind::Memfd => "memory=memfd",
         MemoryKind::Posix => "memory=posix",
         MemoryKind::SystemV => "memory=sysv",
-        MemoryKind::File => "mmap:",
+        MemoryKind::File => "a mapped file",
+    }
+}
+
+/// What a client that insists on memory of another kind than what is served should do.
+pub(super) fn instead(asked: MemoryKind) -> String {
+    match asked {
+        MemoryKind::File => "connect with shm:".to_owned(),
+        kind => format!("connect without {}", word(kind)),
     }
 }
 
@@ -64,11 +72,16 @@ pub(super) fn allows(kind: MemoryKind, trust: Trust) -> Result<(), Error> {
         MemoryKind::SystemV if trust <= Trust::SameUser => return Ok(()),
         MemoryKind::Posix | MemoryKind::File if trust == Trust::Trusted => return Ok(()),
         MemoryKind::SystemV => {
-            "every process of the user can attach a segment; take memory=memfd towards a hostile side"
+            "every process of the user can attach a segment; towards a hostile side serve memory=memfd, and leave \
+             memory=sysv out"
         }
-        MemoryKind::Posix | MemoryKind::File => {
+        MemoryKind::Posix => {
             "whoever has it can cut it short, which ends the programs that use it; write trust=trusted on both sides if \
-             you trust both programs, or take memory=memfd"
+             you trust both programs, else use memory=memfd on both"
+        }
+        MemoryKind::File => {
+            "whoever has it can cut it short, which ends the programs that use it; write trust=trusted on both sides if \
+             you trust both programs, else use shm: on both"
         }
     };
     Err(Error::new(Code::PermissionDenied, Fate::NotSent, said_of(kind, why)))
@@ -76,8 +89,7 @@ pub(super) fn allows(kind: MemoryKind, trust: Trust) -> Result<(), Error> {
 
 /// A sentence about memory of this kind.
 fn said_of(kind: MemoryKind, what: &str) -> String {
-    // A scheme has its colon already.
-    format!("{}: {what}", word(kind).trim_end_matches(':'))
+    format!("{}: {what}", word(kind))
 }
 
 impl Source {
@@ -132,7 +144,7 @@ impl Source {
             ),
             (MemoryKind::Posix | MemoryKind::SystemV, Errno::EXIST) => error(
                 Code::PermissionDenied,
-                "somebody has planted something under our name, and it is not used",
+                "somebody has planted something under our name, and it is not used; start the server again, it takes another name",
             ),
             (MemoryKind::SystemV, Errno::NOSPC | Errno::INVAL) => error(
                 Code::ResourceExhausted,

@@ -1,5 +1,6 @@
 //! Where Unix sockets are met: paths and abstract names, how they are reached, and whom they let in.
 
+use std::fmt::Display;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -32,7 +33,9 @@ impl Place {
         let bytes = path.as_os_str().as_bytes();
         if let Some(name) = bytes.strip_prefix(b"@") {
             if name.is_empty() || name.len() > LONGEST_PATH {
-                return Err(url.refuse(format!("an abstract name has 1 to {LONGEST_PATH} bytes")));
+                return Err(url.refuse(format!(
+                    "an abstract name has 1 to {LONGEST_PATH} bytes; write for example unix:@calculator"
+                )));
             }
             return Ok(Place::Abstract(name.to_vec()));
         }
@@ -104,7 +107,8 @@ pub(crate) fn is_trusted(who: Credentials) -> bool {
     who.uid == 0 || who.uid == rustix::process::geteuid().as_raw()
 }
 
-pub(crate) fn explain(url: &Url, place: &Place, errno: Errno) -> Error {
+/// Why nobody is reached at a place that `url` names.
+pub(crate) fn explain(url: impl Display, place: &Place, errno: Errno) -> Error {
     let refusal = match place {
         Place::Abstract(_) => (Code::Unavailable, "nobody serves this name; start the server"),
         Place::Path(path) => match stat(path) {

@@ -73,7 +73,10 @@ pub(crate) fn fragment(kind: u8, flags: u8, number: u64, payload: &[u8]) -> Vec<
     frame(kind, flags, ADD, 1, number, payload)
 }
 
-/// A hello of versions 1 to `highest`.
+/// Where the flags of a hello begin.
+pub(crate) const HELLO_FLAGS: usize = 16 + 8;
+
+/// A hello that says not whose it is, of versions 1 to `highest`.
 pub(crate) fn hello_of(lowest: u16, highest: u16, codec: &str) -> Vec<u8> {
     let mut payload = b"FCAL".to_vec();
     payload.extend(lowest.to_le_bytes());

@@ -104,7 +104,7 @@ fn a_program_that_cannot_be_started_is_explained() {
         ("exec:/no/such/program".to_owned(), Code::Unavailable, "no such program"),
         (format!("exec:{}", plain.display()), Code::PermissionDenied, "chmod +x"),
         ("exec:".to_owned(), Code::InvalidConfig, "a program is missing"),
-        ("exec:cat?args=x".to_owned(), Code::InvalidConfig, "known here: arg"),
+        ("exec:cat?args=x".to_owned(), Code::InvalidConfig, "did you mean `arg`"),
     ];
     for (url, code, words) in cases {
         let error = connect(&url).err().unwrap();

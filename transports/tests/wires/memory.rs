@@ -76,7 +76,7 @@ fn memory_that_can_be_cut_short_is_for_those_who_trust_each_other() {
     for (url, words) in [
         ("shm:/nobody/s?memory=posix", "trust=trusted"),
         ("mmap:/nobody/s", "trust=trusted"),
-        ("mmap:/nobody/s", "mmap: whoever has it"),
+        ("mmap:/nobody/s", "a mapped file: whoever has it"),
         ("mmap:/nobody/s?trust=hostile", "trust=trusted"),
         ("shm:/nobody/s?memory=sysv&trust=hostile", "memory=memfd"),
     ] {

@@ -38,7 +38,7 @@ fn met(falsify: impl FnOnce(&mut Answered) + Send) -> Result<Box<dyn Link>, Erro
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let listening = listener.as_fd().try_clone_to_owned().unwrap();
-            let mut callers = Callers::new(listening).unwrap();
+            let mut callers = Callers::new(listening, "shm").unwrap();
             await_readable(&listener);
             let caller = loop {
                 match callers.next() {

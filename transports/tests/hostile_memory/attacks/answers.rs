@@ -31,6 +31,15 @@ pub(crate) const TRAPS: &[Trap] = &[
         }),
     ),
     trap(
+        "the victim's own hello",
+        &["echoes what it is sent", "of both sides"],
+        Greeting(|end, chance| {
+            let mut hello = frames::hello();
+            hello[frames::HELLO_FLAGS] |= chance.pick(&[2, 6]);
+            end.say(&hello);
+        }),
+    ),
+    trap(
         "no hello",
         &["the first frame is not a hello"],
         Greeting(|end, chance| {

@@ -1,7 +1,18 @@
 //! The word that somebody may have meant.
 
+/// What to write instead of `word`: the known one that was meant, else which ones there are.
+pub(crate) fn instead<'a>(word: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
+    match nearest(word, known.clone()) {
+        Some(near) => format!("did you mean `{near}`"),
+        None => match known.into_iter().collect::<Vec<_>>() {
+            known if known.is_empty() => "none is known here".to_owned(),
+            known => format!("known here: {}", known.join(", ")),
+        },
+    }
+}
+
 /// The known word next to `word`, if it is near enough to be meant.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let far = |candidate: &str| (word.len().max(candidate.len()) / 3).max(1);
     let distances = known.into_iter().map(|candidate| (distance(word, candidate), candidate));
     let near = distances.filter(|(distance, candidate)| *distance <= far(candidate));
@@ -43,6 +54,13 @@ mod tests {
     #[test]
     fn another_word_is_not_taken_for_one() {
         assert_eq!(nearest("colour", ["deadline", "wait"]), None);
+    }
+
+    #[test]
+    fn what_to_write_is_the_nearest_word_or_all_of_them() {
+        assert_eq!(instead("wiat", ["deadline", "wait"]), "did you mean `wait`");
+        assert_eq!(instead("colour", ["deadline", "wait"]), "known here: deadline, wait");
+        assert_eq!(instead("colour", []), "none is known here");
     }
 
     #[test]
