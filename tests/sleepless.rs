@@ -62,6 +62,26 @@ fn a_deadline_ends_a_call_whose_caller_never_sleeps() {
 }
 
 #[test]
+fn a_server_that_never_sleeps_lets_go_of_clients_that_are_gone() {
+    let _dog = watch(60);
+    for wire in WIRES {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("{wire}:{}", directory.path().join("s").display());
+        let peer = Peer::serving(&format!("{url}?wait=spin"));
+        let open = || std::fs::read_dir(format!("/proc/{}/fd", peer.pid())).unwrap().count();
+        let visit = || {
+            let probe: ProbeClient = farcall::connect(&*url).wait().unwrap();
+            assert_eq!(probe.add(1, 2).wait().unwrap(), 3);
+        };
+        let before = open();
+        (0..8).for_each(|_| visit());
+        while open() > before {
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
 fn a_death_ends_a_call_whose_caller_never_sleeps() {
     let _dog = watch(60);
     for wire in WIRES {

@@ -95,6 +95,9 @@ impl Link for Left {
         self.1 = frame;
         Ok(Received::Frame(&self.1))
     }
+    fn is_quiet(&self) -> Option<bool> {
+        Some(self.0.is_empty())
+    }
     fn accepted(&self) -> u64 {
         0
     }
@@ -157,4 +160,22 @@ fn the_calls_of_a_peer_that_said_goodbye_and_died_are_made() {
     driver.peer_exited();
     assert!(attendance.pump().ended);
     assert_eq!(served.load(Ordering::SeqCst), 1);
+}
+
+/// A link at which one may look for nothing is not looked at for ever: whoever never sleeps would never let go of it.
+#[test]
+fn a_connection_that_has_ended_is_lively_no_more() {
+    let driver = Driver::new(Parts {
+        session: Session::new(Machine::new(config(Role::Accepting), Time::from_nanos(1))),
+        link: Box::new(Left(VecDeque::new(), Vec::new())),
+        host: Arc::new(Clockwork::default()),
+        server: None,
+        home: Home::Attendants,
+        waiting: Waiting::Spin,
+        url: "left:".into(),
+    });
+    let attendance = driver.attend(2, Waker::noop().clone());
+    assert!(attendance.is_lively());
+    driver.end(&Error::new(Code::PeerGone(Gone::Poisoned), Fate::Unknown, "it broke a rule"));
+    assert!(!attendance.is_lively());
 }

@@ -72,7 +72,8 @@ impl Driver {
 
     /// Whether more is likely to come soon, now that something has come: nothing is in its way.
     pub(super) fn is_lively(self: &Arc<Self>) -> bool {
-        self.is_polite() && (self.looks_free || self.look(|turn| turn.link.is_some() && !turn.blocked))
+        let may_go_on = || self.looks_free || self.look(|turn| turn.link.is_some() && !turn.blocked);
+        self.is_polite() && !self.session.has_ended() && may_go_on()
     }
 
     /// What is due is seen to also if nothing has come.

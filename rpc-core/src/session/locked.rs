@@ -29,6 +29,8 @@ pub(super) const UNSENT: u8 = 2;
 pub(super) const SEATED: u8 = 4;
 /// Calls are outstanding.
 pub(super) const OUTSTANDING: u8 = 8;
+/// It has ended.
+pub(super) const ENDED: u8 = 16;
 
 impl Hints {
     #[inline]
@@ -68,7 +70,8 @@ impl Drop for Locked<'_> {
         let bits = bit(REQUESTED, !self.inner.requests.is_empty())
             | bit(UNSENT, !self.inner.machine.is_flushed())
             | bit(SEATED, self.inner.bench.is_seated())
-            | bit(OUTSTANDING, self.inner.machine.outstanding() > 0);
+            | bit(OUTSTANDING, self.inner.machine.outstanding() > 0)
+            | bit(ENDED, self.inner.ended.is_some());
         self.hints.bits.store(bits, Ordering::Release);
     }
 }
@@ -101,6 +104,12 @@ impl Session {
     #[inline]
     pub fn due(&self) -> Time {
         Time::from_nanos(self.hints.due.load(Ordering::Relaxed))
+    }
+
+    /// Whether it has ended.
+    #[inline]
+    pub fn has_ended(&self) -> bool {
+        self.hints.any(ENDED)
     }
 
     /// Whether calls are outstanding.
