@@ -141,6 +141,7 @@ pub trait Tested {
 /// The same service as somebody sees it who knows one method more.
 #[crate::service(crate = "crate", name = "Tested")]
 pub(super) trait Grown {
+    async fn halve(&self, number: i64) -> i64;
     /// A method that exists.
     fn negate(&self, number: i64) -> i64;
     /// One that does not.

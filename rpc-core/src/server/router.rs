@@ -49,13 +49,13 @@ impl Router {
         let methods: Vec<_> = open.methods.into_iter().map(|row| entry(service, row)).collect();
         let answers = methods.iter().map(Entry::answer).collect();
         let shapes = methods.iter().filter_map(|entry| entry.shape(service)).collect();
-        let missing = methods.iter().find_map(|entry| match (service, entry) {
-            (Some(service), Entry::Unknown(name)) => Some(unknown_method(&**service, name).to_string()),
-            _ => None,
-        });
+        let missing: Vec<_> = methods.iter().filter_map(Entry::unknown).collect();
         let known = service.is_some();
-        let text =
-            if known { missing.unwrap_or_default() } else { self.unknown_service(&open.service).to_string() };
+        let text = match service {
+            None => self.unknown_service(&open.service).to_string(),
+            Some(_) if missing.is_empty() => String::new(),
+            Some(service) => unknown_method(&**service, &missing.join(" or ")).to_string(),
+        };
         self.routes.put(object, Route { service: service.cloned(), name: open.service, methods });
         Opened { known, answers, text, shapes }
     }

@@ -33,6 +33,14 @@ impl Entry {
         }
     }
 
+    /// The name that no method has.
+    pub(super) fn unknown(&self) -> Option<&str> {
+        match self {
+            Entry::Unknown(name) => Some(name),
+            Entry::Served(_) | Entry::Differs(_) => None,
+        }
+    }
+
     /// What the peer is told of a shape that differs from its own.
     pub(super) fn shape(&self, service: Option<&Arc<dyn Service>>) -> Option<String> {
         match (self, service) {
