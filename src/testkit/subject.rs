@@ -138,13 +138,14 @@ pub trait Tested {
     async fn shut_down(&self, grace: Duration);
 }
 
-/// The same service as somebody sees it who knows one method more.
+/// The same service as somebody sees it who knows two methods more.
 #[crate::service(crate = "crate", name = "Tested")]
 pub(super) trait Grown {
-    async fn halve(&self, number: i64) -> i64;
     /// A method that exists.
     fn negate(&self, number: i64) -> i64;
-    /// One that does not.
+    /// Two that do not.
+    fn halve(&self, number: i64) -> i64;
+    /// See above.
     fn invert(&self, number: i64) -> i64;
 }
 
