@@ -1,5 +1,6 @@
 //! The Farcall subjects: one service, its server process, and where client and server meet on each wire.
 
+mod answers;
 mod caller;
 mod client;
 mod idle;

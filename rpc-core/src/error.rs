@@ -166,6 +166,11 @@ impl Error {
         Error::new(Code::InvalidConfig, Fate::NotSent, message)
     }
 
+    /// The peer is gone, and what became of the calls is not known.
+    pub(crate) fn gone(why: Gone) -> Self {
+        Error::new(Code::PeerGone(why), Fate::Unknown, format!("the peer is gone: {why}"))
+    }
+
     /// The same error with its cause.
     ///
     /// ```

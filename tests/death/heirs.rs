@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Instant;
 
-use farcall::{Code, Fate, Gone};
+use farcall::{Call, Code, Error, Fate, Gone};
 
 use crate::peers::process::{self, Peer, cast};
 use crate::peers::service::ProbeClient;
@@ -25,6 +25,16 @@ impl Drop for Heirs {
     fn drop(&mut self) {
         self.0.iter().for_each(|pid| process::kill(*pid));
     }
+}
+
+/// Kills a server, whose one call hangs, and sees the call end in time: known to be dead, and what it did unknown.
+fn ends_in_time(probe: &ProbeClient, pid: u32, wait: impl FnOnce(Call<()>) -> Error) {
+    let call = probe.hang().submit();
+    probe.hanging(1).wait().unwrap();
+    let death = Death::of(pid);
+    let error = wait(call);
+    death.was_noticed(Instant::now(), SOON);
+    assert_eq!((error.code(), error.fate()), (Code::PeerGone(Gone::Exited), Fate::Unknown));
 }
 
 #[test]
@@ -56,17 +66,14 @@ fn a_child_that_keeps_the_dead_servers_socket_delays_nobody_who_polls() {
         let peer = Peer::serving(&socket(&directory));
         let probe: ProbeClient = farcall::connect(peer.url()).wait().unwrap();
         let _heirs = Heirs(probe.bequeath_sockets().wait().unwrap());
-        let mut call = probe.hang().submit();
-        probe.hanging(1).wait().unwrap();
-        let death = Death::of(peer.pid());
-        let error = loop {
-            match call.try_take() {
-                Some(result) => break result.unwrap_err(),
-                None => thread::yield_now(),
+        ends_in_time(&probe, peer.pid(), |mut call| {
+            loop {
+                match call.try_take() {
+                    Some(result) => break result.unwrap_err(),
+                    None => thread::yield_now(),
+                }
             }
-        };
-        death.was_noticed(Instant::now(), SOON);
-        assert_eq!((error.code(), error.fate()), (Code::PeerGone(Gone::Exited), Fate::Unknown));
+        });
     }
 }
 
@@ -108,11 +115,6 @@ fn the_process_that_speaks_counts_and_not_the_dead_one_that_listened() {
         let pid = probe.pid().wait().unwrap();
         let _heirs = Heirs(probe.bequeath_sockets().wait().unwrap());
         assert_ne!(pid, maker.pid());
-        let call = probe.hang().submit();
-        probe.hanging(1).wait().unwrap();
-        let death = Death::of(pid);
-        let error = call.wait().unwrap_err();
-        death.was_noticed(Instant::now(), SOON);
-        assert_eq!((error.code(), error.fate()), (Code::PeerGone(Gone::Exited), Fate::Unknown));
+        ends_in_time(&probe, pid, |call| call.wait().unwrap_err());
     }
 }

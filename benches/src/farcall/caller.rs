@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 use crate::case::Style;
 use crate::measure::{Tally, one_by_one};
 
-use super::client::{checked, failed, in_one_task};
+use super::answers::{checked, failed, in_one_task};
 use super::{EchoClient, runtime};
 
 /// The null call asks for the sum of these.

@@ -1,6 +1,5 @@
 //! The client of the Farcall subjects: one call at a time, or many outstanding, blocking or on a runtime.
 
-use std::error::Error;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,6 +10,7 @@ use tokio::task::JoinSet;
 use crate::case::{Case, Op};
 use crate::measure::{Sample, Tally, measure, one_by_one};
 
+use super::answers::{checked, failed, in_one_task};
 use super::caller::{Caller, add, is_sum};
 
 /// Connects and calls in the style of the case.
@@ -100,40 +100,4 @@ async fn in_tasks<T: Send + 'static>(
     let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
     *tally = std::mem::replace(&mut *shared, Tally::new());
     Ok(())
-}
-
-/// Calls until then, each as soon as the one before has ended.
-pub(super) async fn in_one_task<T, F>(
-    end: Instant,
-    call: impl Fn() -> F,
-    is_right: impl Fn(&T) -> bool,
-    mut record: impl FnMut(Duration),
-) -> io::Result<()>
-where
-    F: Future<Output = Result<T, ::farcall::Error>>,
-{
-    let mut before = Instant::now();
-    while before < end {
-        checked(call().await, &is_right)?;
-        let after = Instant::now();
-        record(after - before);
-        before = after;
-    }
-    Ok(())
-}
-
-/// An error if the call failed or its answer is wrong.
-pub(super) fn checked<T>(
-    answer: Result<T, ::farcall::Error>,
-    is_right: impl Fn(&T) -> bool,
-) -> io::Result<()> {
-    match answer {
-        Ok(answer) if is_right(&answer) => Ok(()),
-        Ok(_) => Err(io::Error::other("the answer is wrong")),
-        Err(error) => Err(failed(error)),
-    }
-}
-
-pub(super) fn failed(error: impl Error + Send + Sync + 'static) -> io::Error {
-    io::Error::other(error)
 }

@@ -11,8 +11,8 @@ use crate::case::Case;
 use crate::further::Name;
 use crate::measure::{Sample, Tally, measure};
 
+use super::answers::{failed, in_one_task};
 use super::caller::{Caller, add, is_sum};
-use super::client::{failed, in_one_task};
 
 /// What the busy task does between two yields, roughly.
 const STRETCH: Duration = Duration::from_micros(1);

@@ -6,7 +6,6 @@ use std::task::Waker;
 
 use slab::Slab;
 
-use crate::driver::ending::gone;
 use crate::driver::{Driver, Moment, Patience, Receive, Wants};
 use crate::error::{Error, Gone};
 use crate::session::Expected;
@@ -112,7 +111,7 @@ impl Driver {
             // The other end of its pipe may still be open elsewhere, in a child that somebody is starting: no end of file.
             let ended = |link: &mut Box<dyn Link>| (link.has_exited(), link.exit());
             let (has_exited, how) = self.look(|turn| turn.link.as_mut().map(ended)).unwrap_or((true, None));
-            let error = gone(if has_exited { Gone::Exited } else { Gone::Hup });
+            let error = Error::gone(if has_exited { Gone::Exited } else { Gone::Hup });
             self.end(&how.map_or_else(
                 || error.clone(),
                 |how| Error::new(error.code(), error.fate(), format!("{}: {how}", self.url)),

@@ -116,7 +116,3 @@ impl Driver {
         }
     }
 }
-
-pub(super) fn gone(why: Gone) -> Error {
-    Error::new(Code::PeerGone(why), Fate::Unknown, format!("the peer is gone: {why}"))
-}

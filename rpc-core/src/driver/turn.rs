@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use crate::driver::ending::gone;
 use crate::driver::intake::Intake;
 use crate::driver::wait::Post;
 use crate::driver::{Driver, Home, InPlace, Wants};
@@ -260,7 +259,7 @@ impl Driver {
                     }
                 }
                 Ok(Intake::Nothing) => break Stopped::Drained,
-                Ok(Intake::Closed) => break Stopped::Ended(gone(Gone::Hup)),
+                Ok(Intake::Closed) => break Stopped::Ended(Error::gone(Gone::Hup)),
                 Err(fault) => break Stopped::Ended(self.fault(fault)),
             }
         };
@@ -334,7 +333,7 @@ impl Driver {
             self.rouse();
         }
         if !blocked && watched && self.session.sent_all(chores) {
-            chores.rare().end = Some(gone(Gone::LocalClose));
+            chores.rare().end = Some(Error::gone(Gone::LocalClose));
         }
         Ok(())
     }

@@ -100,9 +100,25 @@ impl Router {
             }
         }
     }
+}
 
-    #[inline(always)]
-    fn call(
+fn unknown_method(service: &dyn Service, name: &str) -> Error {
+    let descriptor = service.descriptor();
+    let known: Vec<_> = descriptor.methods().iter().map(crate::service::MethodDescriptor::name).collect();
+    let text = format!("the service {} has no method {name}; it has {}", descriptor.name(), known.join(", "));
+    Error::new(Code::UnknownMethod, Fate::NotExecuted, text)
+}
+
+impl Dispatch for Router {
+    fn open(&self, object: u32, open: Open) -> Opened {
+        self.opened(object, open)
+    }
+
+    fn serves(&self) -> bool {
+        !self.services.is_empty()
+    }
+
+    fn dispatch(
         &self,
         driver: &Arc<Driver>,
         request: crate::session::Request,
@@ -141,32 +157,5 @@ impl Router {
             ));
         }
         end
-    }
-}
-
-fn unknown_method(service: &dyn Service, name: &str) -> Error {
-    let descriptor = service.descriptor();
-    let known: Vec<_> = descriptor.methods().iter().map(crate::service::MethodDescriptor::name).collect();
-    let text = format!("the service {} has no method {name}; it has {}", descriptor.name(), known.join(", "));
-    Error::new(Code::UnknownMethod, Fate::NotExecuted, text)
-}
-
-impl Dispatch for Router {
-    fn open(&self, object: u32, open: Open) -> Opened {
-        self.opened(object, open)
-    }
-
-    fn serves(&self) -> bool {
-        !self.services.is_empty()
-    }
-
-    fn dispatch(
-        &self,
-        driver: &Arc<Driver>,
-        request: crate::session::Request,
-        now: Time,
-        place: &mut InPlace,
-    ) -> Time {
-        self.call(driver, request, now, place)
     }
 }
