@@ -6,7 +6,6 @@ use farcall_core::Error;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::resolve::variable;
 use super::{Entry, OF_URLS, OPTIONS, is_name};
 use crate::nearest::{instead, nearest};
 
@@ -26,6 +25,11 @@ pub(super) struct Service {
     pub(super) place: String,
     pub(super) urls: Urls,
     pub(super) options: Vec<Entry>,
+}
+
+/// The variable that overrides the URLs of `name`.
+pub(super) fn variable(name: &str) -> String {
+    format!("FARCALL_{}", name.to_ascii_uppercase().replace('-', "_"))
 }
 
 /// Takes the text of the file at `path` apart.

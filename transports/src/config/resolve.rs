@@ -4,18 +4,13 @@ use std::path::Path;
 
 use farcall_core::{Code, Error, Fate};
 
-use super::document::{Document, Service, parse};
+use super::document::{Document, Service, parse, variable};
 use super::find::Surroundings;
 use super::{Named, is_name};
 use crate::nearest::nearest;
 
 /// Names whose variables mean something else.
 const RESERVED: [&str; 3] = ["FARCALL_CONFIG", "FARCALL_PARENT", "FARCALL_TEST_DISABLE"];
-
-/// The variable that overrides the URLs of `name`.
-pub(super) fn variable(name: &str) -> String {
-    format!("FARCALL_{}", name.to_ascii_uppercase().replace('-', "_"))
-}
 
 /// What environment and file say of `name`, read now.
 ///

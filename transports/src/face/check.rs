@@ -76,7 +76,7 @@ impl<'c> Agreement<'c> {
             return Err(Error::config(format!("{}: {text}", self.url)));
         }
         let verdict = answer.and_then(|opened| self.client.check(&opened));
-        verdict.map_err(|error| super::dial::refused(self.url, error))
+        verdict.map_err(|error| refused(self.url, error))
     }
 }
 
@@ -90,4 +90,10 @@ pub(super) fn servable(services: &[Arc<dyn Service>], listener: &dyn Listener) -
         fits(service.descriptor(), service.__shapes(), listener.capabilities(), &url)?;
     }
     Ok(())
+}
+
+/// A failure before the first call, with the URL in front unless the link has put it there.
+pub(super) fn refused(url: &Url, error: Error) -> Error {
+    let error = error.with_fate(Fate::NotSent);
+    if error.to_string().contains(&url.to_string()) { error } else { error.context(url) }
 }

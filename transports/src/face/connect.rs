@@ -16,8 +16,8 @@ use farcall_core::{Code, Error, Fate, Service, Trust};
 use super::address::{Address, addresses, find};
 use super::check::{Agreement, Check};
 use super::dial::Dial;
-use super::options::Options;
-use super::pool::{self, Choice, Gathering};
+use super::options::{MOST_COPIES, Options};
+use super::pool::{Choice, Gathering};
 use crate::Url;
 
 /// Connects to `url`. `C` is a generated client, or [`Connection`] to open several services on one connection.
@@ -230,9 +230,9 @@ impl<C> Connect<C> {
         Ok(match self.pool {
             Some(choice) => {
                 let dials: Vec<_> = dials.into_iter().flat_map(Dial::multiplied).collect();
-                if !(1..=usize::from(pool::MOST)).contains(&dials.len()) {
+                if !(1..=usize::from(MOST_COPIES)).contains(&dials.len()) {
                     let text =
-                        format!("a pool has 1 to {} connections; here it has {}", pool::MOST, dials.len());
+                        format!("a pool has 1 to {} connections; here it has {}", MOST_COPIES, dials.len());
                     return Err(Error::config(text));
                 }
                 vec![Attempt::Pool(dials, choice)]

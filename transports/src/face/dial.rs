@@ -13,9 +13,8 @@ use farcall_core::transport::Link;
 use farcall_core::{Code, Error, Fate, Gone, Service, offer};
 
 use super::address::Address;
-use super::check::Check;
-use super::options::Options;
-use super::pool::Restart;
+use super::check::{Check, refused};
+use super::options::{Options, Restart};
 use crate::wait::{self, Home, Local, Workers};
 use crate::{Query, Url, registry};
 
@@ -180,12 +179,6 @@ fn home() -> Home {
         return Home::Runtime(runtime);
     }
     Home::Client(Workers::new(DEFAULT_WORKERS))
-}
-
-/// A failure before the first call, with the URL in front unless the link has put it there.
-pub(super) fn refused(url: &Url, error: Error) -> Error {
-    let error = error.with_fate(Fate::NotSent);
-    if error.to_string().contains(&url.to_string()) { error } else { error.context(url) }
 }
 
 /// Ends a connection whose making was given up.

@@ -12,8 +12,27 @@ use farcall_core::proto::{Config, Role, WhenFull};
 use farcall_core::{Error, Trust};
 
 use super::check::Check;
-use super::pool::{self, Restart};
 use crate::Query;
+
+/// The most connections of a pool.
+pub(super) const MOST_COPIES: u16 = 1024;
+
+/// Which connections are made again after they end. `?restart=`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Restart {
+    /// All.
+    #[default]
+    Always,
+    /// Those that did not end in order: a program that ends with status 0 has done what it was for.
+    OnFailure,
+    /// None.
+    Never,
+}
+
+impl Restart {
+    pub(super) const WORDS: [(&str, Restart); 3] =
+        [("always", Restart::Always), ("on-failure", Restart::OnFailure), ("never", Restart::Never)];
+}
 
 #[cfg(feature = "config")]
 mod outside;
@@ -65,7 +84,7 @@ impl Options {
         let full = query.take_choice("full", &[("wait", WhenFull::Wait), ("fail", WhenFull::Fail)])?;
         query.set_full(full.or(self.full).unwrap_or_default());
         let deadline = query.take_duration("deadline", DEADLINES)?;
-        let copies = query.take_number("n", 1..=pool::MOST)?;
+        let copies = query.take_number("n", 1..=MOST_COPIES)?;
         let restart = query.take_choice("restart", &Restart::WORDS)?;
         let check = query.take_choice("check", &[("lazy", Check::Lazy), ("strict", Check::Strict)])?;
         let shared = self.for_server(query)?;

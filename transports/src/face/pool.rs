@@ -24,26 +24,6 @@ pub(super) use choice::Choice;
 use dialler::Dialler;
 use keeper::Keeper;
 
-/// The most connections of a pool.
-pub(super) const MOST: u16 = 1024;
-
-/// Which connections are made again after they end. `?restart=`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Restart {
-    /// All.
-    #[default]
-    Always,
-    /// Those that did not end in order: a program that ends with status 0 has done what it was for.
-    OnFailure,
-    /// None.
-    Never,
-}
-
-impl Restart {
-    pub(super) const WORDS: [(&str, Restart); 3] =
-        [("always", Restart::Always), ("on-failure", Restart::OnFailure), ("never", Restart::Never)];
-}
-
 /// What the keeper's thread shares with those who call.
 struct Shared {
     /// In no order.

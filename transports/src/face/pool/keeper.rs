@@ -8,10 +8,11 @@ use farcall_core::client::Member;
 use farcall_core::limits::{HANDSHAKE, POOL_PING};
 use farcall_core::{Code, Error, Gone};
 
+use super::Shared;
 use super::backoff::Backoff;
 use super::dialler::Dialler;
-use super::{Restart, Shared};
 use crate::face::dial::Dial;
+use crate::face::options::Restart;
 
 /// How soon to look again at a connection whose peer is dead while what it left behind is still being dispatched.
 const LINGERING: Duration = Duration::from_millis(10);
