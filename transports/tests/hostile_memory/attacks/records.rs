@@ -10,10 +10,12 @@ use crate::visitors::{Attack, attack};
 
 pub(crate) const ATTACKS: &[Attack] = &[
     attack("more is freed than was ever used", Ends(&["freed room"]), |end, chance| {
-        let position = gorge(end);
-        let most = i64::from(u32::MAX / 2);
-        let beyond = chance.pick(&[1, 2, end.lines() as i64 - 1, end.lines() as i64, most]);
-        end.region.store(end.mine().freed, position.wrapping_add(beyond as u32));
+        let freed = end.region.load(end.mine().freed);
+        gorge(end);
+        // Wherever the victim is by now, which may have found room for one more frame, it cannot be there.
+        let lines = end.lines() as u32;
+        let beyond = chance.pick(&[0, 1, 2, lines - 1, lines, u32::MAX / 2 - lines]);
+        end.region.store(end.mine().freed, freed.wrapping_add(lines).wrapping_add(beyond));
         end.knock();
     }),
     attack("what is freed goes back", Ends(&["freed room"]), |end, chance| {
