@@ -37,8 +37,8 @@ fn ends_in_time(probe: &ProbeClient, pid: u32, wait: impl FnOnce(Call<()>) -> Er
     assert_eq!((error.code(), error.fate()), (Code::PeerGone(Gone::Exited), Fate::Unknown));
 }
 
-#[test]
-fn a_child_that_keeps_the_dead_servers_socket_delays_no_thread() {
+/// Some rounds, each with a client of a server whose sockets its children keep.
+fn rounds_with_heirs(round: impl Fn(&ProbeClient, u32)) {
     let _dog = watch(40);
     if !kernel_names_speakers() {
         return;
@@ -48,25 +48,23 @@ fn a_child_that_keeps_the_dead_servers_socket_delays_no_thread() {
         let peer = Peer::serving(&socket(&directory));
         let probe: ProbeClient = farcall::connect(peer.url()).wait().unwrap();
         let _heirs = Heirs(probe.bequeath_sockets().wait().unwrap());
-        let ends = kill_under(4, &probe, peer.pid());
-        for error in ends {
-            assert_eq!((error.code(), error.fate()), (Code::PeerGone(Gone::Exited), Fate::Unknown));
-        }
+        round(&probe, peer.pid());
     }
 }
 
 #[test]
+fn a_child_that_keeps_the_dead_servers_socket_delays_no_thread() {
+    rounds_with_heirs(|probe, pid| {
+        for error in kill_under(4, probe, pid) {
+            assert_eq!((error.code(), error.fate()), (Code::PeerGone(Gone::Exited), Fate::Unknown));
+        }
+    });
+}
+
+#[test]
 fn a_child_that_keeps_the_dead_servers_socket_delays_nobody_who_polls() {
-    let _dog = watch(40);
-    if !kernel_names_speakers() {
-        return;
-    }
-    for _ in 0..ROUNDS {
-        let directory = directory();
-        let peer = Peer::serving(&socket(&directory));
-        let probe: ProbeClient = farcall::connect(peer.url()).wait().unwrap();
-        let _heirs = Heirs(probe.bequeath_sockets().wait().unwrap());
-        ends_in_time(&probe, peer.pid(), |mut call| {
+    rounds_with_heirs(|probe, pid| {
+        ends_in_time(probe, pid, |mut call| {
             loop {
                 match call.try_take() {
                     Some(result) => break result.unwrap_err(),
@@ -74,7 +72,7 @@ fn a_child_that_keeps_the_dead_servers_socket_delays_nobody_who_polls() {
                 }
             }
         });
-    }
+    });
 }
 
 #[test]
