@@ -41,7 +41,7 @@ impl Tally {
         self.record_many(latency, 1);
     }
 
-    /// Calls that were submitted together: each counts as long as all of them, and none is timed by itself.
+    /// Calls that were started together: each counts as long as it took until all of them had ended.
     pub(crate) fn record_batch(&mut self, together: Duration, calls: usize) {
         let each = u64::try_from(together.as_nanos()).unwrap_or(u64::MAX);
         self.latencies.saturating_record_n(each, calls as u64);

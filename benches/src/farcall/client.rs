@@ -1,7 +1,9 @@
 //! The client of the Farcall subjects: one call at a time, or many outstanding, blocking or on a runtime.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::farcall::Call;
@@ -12,6 +14,14 @@ use crate::measure::{Sample, Tally, measure, one_by_one};
 
 use super::answers::{checked, failed, in_one_task};
 use super::caller::{Caller, add, is_sum};
+
+/// Parts in which many outstanding calls are replaced.
+const PARTS: usize = 4;
+
+thread_local! {
+    /// What the tasks of this thread's runtime have counted.
+    static TALLY: RefCell<Tally> = RefCell::new(Tally::new());
+}
 
 /// Connects and calls in the style of the case.
 pub(super) fn call(case: Case, url: &str, slice: Duration) -> io::Result<Sample> {
@@ -43,7 +53,7 @@ fn run<T: Send + 'static>(
 ) -> io::Result<()> {
     match (caller, case.outstanding) {
         (Caller::Waiting, 1) => one_by_one(length, tally, || checked(call().wait(), is_right)),
-        (Caller::Waiting, outstanding) => together(outstanding, length, tally, call, is_right),
+        (Caller::Waiting, outstanding) => many(outstanding, length, tally, call, is_right),
         (Caller::Awaiting(runtime), 1) => {
             let record = |latency| tally.record(latency);
             runtime.block_on(in_one_task(Instant::now() + length, call, is_right, record))
@@ -54,24 +64,28 @@ fn run<T: Send + 'static>(
     }
 }
 
-/// Calls for the given time: so many are started together, then collected in order.
-fn together<T: Send + 'static>(
+/// Calls for the given time: so many are outstanding all the while. A part of them at a time is collected, in order, and
+/// replaced by as many that are started together.
+fn many<T: Send + 'static>(
     outstanding: usize,
     length: Duration,
     tally: &mut Tally,
     call: impl Fn() -> Call<T>,
     is_right: impl Fn(&T) -> bool + Copy,
 ) -> io::Result<()> {
-    let start = Instant::now();
-    let mut before = start;
-    while before - start < length {
-        let calls = (0..outstanding).map(|_| call());
-        for call in ::farcall::submit_all(calls) {
+    let part = outstanding.div_ceil(PARTS);
+    let start_part = || (Instant::now(), ::farcall::submit_all((0..part).map(|_| call())));
+    let mut waiting: VecDeque<_> = (0..outstanding / part).map(|_| start_part()).collect();
+    let end = Instant::now() + length;
+    while let Some((before, calls)) = waiting.pop_front() {
+        for call in calls {
             checked(call.wait(), is_right)?;
         }
-        let after = Instant::now();
-        tally.record_batch(after - before, outstanding);
-        before = after;
+        let now = Instant::now();
+        tally.record_batch(now - before, part);
+        if now < end {
+            waiting.push_back(start_part());
+        }
     }
     Ok(())
 }
@@ -84,20 +98,16 @@ async fn in_tasks<T: Send + 'static>(
     call: &(impl Fn() -> Call<T> + Clone + Send + 'static),
     is_right: impl Fn(&T) -> bool + Copy + Send + 'static,
 ) -> io::Result<()> {
-    let shared = Arc::new(Mutex::new(std::mem::replace(tally, Tally::new())));
     let mut tasks = JoinSet::new();
     // One end for all: a task whose calls are answered within their first poll lets no other task begin.
     let end = Instant::now() + length;
     for _ in 0..outstanding {
-        let shared = shared.clone();
-        tasks.spawn(in_one_task(end, call.clone(), is_right, move |latency| {
-            shared.lock().unwrap_or_else(PoisonError::into_inner).record(latency);
-        }));
+        let record = |latency| TALLY.with_borrow_mut(|tally| tally.record(latency));
+        tasks.spawn(in_one_task(end, call.clone(), is_right, record));
     }
     while let Some(ended) = tasks.join_next().await {
         ended.map_err(failed)??;
     }
-    let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-    *tally = std::mem::replace(&mut *shared, Tally::new());
+    *tally = TALLY.replace(Tally::new());
     Ok(())
 }
