@@ -64,6 +64,12 @@ impl Driver {
         (self.waiting != Waiting::Park).then_some(patience)
     }
 
+    /// Whether a look right after something was sent is in vain: it costs a system call, and the peer cannot have answered
+    /// before it has this thread's processor.
+    pub fn looks_in_vain(&self) -> bool {
+        !self.looks_free && !self.is_side_by_side()
+    }
+
     /// Something has come: the wait begins again.
     pub fn renew(&self, patience: &mut Patience) {
         patience.renew();
@@ -142,6 +148,10 @@ impl Driver {
         };
         let host = &*self.host;
         let mut may_give_way = match patience.come_back(host) {
+            None if self.looks_in_vain() => {
+                host.give_way();
+                false
+            }
             None => true,
             Some(at_once) => {
                 let alone = self.session.is_alone();
@@ -255,6 +265,9 @@ impl Driver {
         let mut patience = self.patience(alone)?;
         let host = &*self.host;
         let mut moves = self.moves();
+        if self.looks_in_vain() {
+            host.give_way();
+        }
         let settled = loop {
             let found = self.look_out(token, &mut patience);
             if found.settled.is_some() {

@@ -190,16 +190,23 @@ impl Drop for Patience {
 /// the others wants its turn before a call waits in its place; but to be polled again costs more than an answer takes.
 #[derive(Debug, Default)]
 pub(super) struct Company {
-    /// Above zero: there were others lately.
-    seen: AtomicU32,
+    /// How much speaks for others that are ready.
+    signs: AtomicU32,
     calls: AtomicU32,
 }
 
-/// Calls after which company that is not seen again is forgotten.
-const MEMORY: u32 = 64;
-
 /// One call in so many lets others have their turn first, to see whether there are any.
 const SAMPLE: u32 = 16;
+
+/// What a late return to a task says: another task was polled, or only another process had the processor. A return in time
+/// takes one away.
+const SIGN: u32 = 4;
+
+/// So much speaks for company: one late return is none.
+const KNOWN: u32 = 2 * SIGN - 2;
+
+/// The most that is remembered.
+const MEMORY: u32 = 8 * SIGN;
 
 impl Company {
     pub(super) fn is_none(&self) -> bool {
@@ -209,11 +216,31 @@ impl Company {
     }
 
     pub(super) fn is_known(&self) -> bool {
-        self.seen.load(Ordering::Relaxed) > 0
+        self.signs.load(Ordering::Relaxed) >= KNOWN
     }
 
     pub(super) fn learn(&self, seen: bool) {
-        let before = self.seen.load(Ordering::Relaxed);
-        self.seen.store(if seen { MEMORY } else { before.saturating_sub(1) }, Ordering::Relaxed);
+        let before = self.signs.load(Ordering::Relaxed);
+        let signs = if seen { (before + SIGN).min(MEMORY) } else { before.saturating_sub(1) };
+        self.signs.store(signs, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_late_return_is_no_company_and_several_are() {
+        let company = Company::default();
+        company.learn(true);
+        assert!(!company.is_known(), "another process may have had the processor");
+        company.learn(true);
+        assert!(company.is_known());
+        (0..SIGN).for_each(|_| company.learn(false));
+        assert!(!company.is_known());
+        (0..100).for_each(|_| company.learn(true));
+        (0..=MEMORY - KNOWN).for_each(|_| company.learn(false));
+        assert!(!company.is_known(), "company that went away long ago is forgotten");
     }
 }

@@ -223,6 +223,11 @@ impl ConnectionTask {
                     if found == FINDS || !self.attendance.is_lively() {
                         break true;
                     }
+                    may_give_way = self.unaccompanied;
+                    if may_give_way && self.attendance.driver().looks_in_vain() {
+                        may_give_way = false;
+                        host.give_way();
+                    }
                 }
                 Some(Moment::Passed) => {
                     looks += 1;

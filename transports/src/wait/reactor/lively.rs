@@ -54,7 +54,12 @@ impl Loop {
         let (mut rounds, mut looks) = (0, 0_u32);
         while rounds < ROUNDS && !self.shared.has_news() && !self.lively.is_empty() {
             match self.look_about(&mut patience) {
-                None => rounds += 1,
+                None => {
+                    rounds += 1;
+                    if self.lively.places.len() == 1 && driver.looks_in_vain() {
+                        host.give_way();
+                    }
+                }
                 Some(Moment::Passed) => {
                     looks += 1;
                     rounds += u32::from(looks.is_multiple_of(LOOKS));
