@@ -168,10 +168,10 @@ impl Driver {
         while settled.is_none() {
             let found = self.look_out(token, &mut patience);
             let has_moved = std::mem::replace(&mut moves, self.moves()) != moves;
-            if has_moved {
+            settled = found.settled.or_else(|| self.session.try_take(token));
+            if has_moved && settled.is_none() {
                 self.renew(&mut patience);
             }
-            settled = found.settled.or_else(|| self.session.try_take(token));
             match found.moment {
                 _ if settled.is_some() || found.more => {}
                 // The peer may be a task that waits for this one.
