@@ -13,7 +13,7 @@ pub(crate) enum Bar {
     Times(f64),
     /// At least so many calls a second.
     PerSecond(f64),
-    /// Of a hundred polls of calls that wait, after the one that sends, 99 take at most so many nanoseconds.
+    /// Of a hundred polls, 99 take at most so many nanoseconds.
     Poll(f64),
     /// The same, and the busy task keeps at least this share.
     PollAndShare(f64, f64),
@@ -102,7 +102,7 @@ impl Bar {
                 verdict(format!("{found:.0} calls/s"), format!("≥ {least:.0} calls/s"), found >= least)
             }
             Poll(most) => {
-                let poll = further(Name::WaitingPollP99Ns)?;
+                let poll = further(Name::PollP99Ns)?;
                 verdict(format!("{poll:.0} ns"), format!("≤ {most:.0} ns"), poll <= most)
             }
             Choice(most) => {
@@ -110,7 +110,7 @@ impl Bar {
                 verdict(format!("+ {choice:.0} ns"), format!("≤ + {most:.0} ns"), choice <= most)
             }
             PollAndShare(most, least) => {
-                let (poll, share) = (further(Name::WaitingPollP99Ns)?, further(Name::BusyShare)?);
+                let (poll, share) = (further(Name::PollP99Ns)?, further(Name::BusyShare)?);
                 verdict(
                     format!("{poll:.0} ns, share {share:.2}"),
                     format!("≤ {most:.0} ns, share ≥ {least:.2}"),
@@ -157,7 +157,7 @@ mod tests {
         assert!(judged(Times(1.5), Some(1.5), &[]) && !judged(Times(1.5), Some(1.51), &[]));
         assert!(judged(PerSecond(1e6), None, &[]) && !judged(PerSecond(1.1e6), None, &[]));
         assert!(judged(OverProbe(300.0), None, &[(Name::OverProbeNs, 300.0)]));
-        let polls = [(Name::WaitingPollP99Ns, 2e3), (Name::BusyShare, 0.4)];
+        let polls = [(Name::PollP99Ns, 2e3), (Name::BusyShare, 0.4)];
         assert!(judged(Poll(3e3), None, &polls) && !judged(PollAndShare(3e3, 0.45), None, &polls));
     }
 

@@ -53,7 +53,7 @@ fn run<T: Send + 'static>(
 ) -> io::Result<()> {
     match (caller, case.outstanding) {
         (Caller::Waiting, 1) => one_by_one(length, tally, || checked(call().wait(), is_right)),
-        (Caller::Waiting, outstanding) => many(outstanding, length, tally, call, is_right),
+        (Caller::Waiting, outstanding) => kept_outstanding(outstanding, length, tally, call, is_right),
         (Caller::Awaiting(runtime), 1) => {
             let record = |latency| tally.record(latency);
             runtime.block_on(in_one_task(Instant::now() + length, call, is_right, record))
@@ -66,7 +66,7 @@ fn run<T: Send + 'static>(
 
 /// Calls for the given time: so many are outstanding all the while. A part of them at a time is collected, in order, and
 /// replaced by as many that are started together.
-fn many<T: Send + 'static>(
+fn kept_outstanding<T: Send + 'static>(
     outstanding: usize,
     length: Duration,
     tally: &mut Tally,

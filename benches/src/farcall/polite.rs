@@ -84,9 +84,9 @@ async fn timed<F: Future>(future: F, polls: &Mutex<Polls>) -> F::Output {
         let polled = future.as_mut().poll(context);
         let took = before.elapsed();
         let mut polls = locked(polls);
-        polls.all.record(took);
+        polls.all.record_many(took, 1);
         if is_sent {
-            polls.waiting.record(took);
+            polls.waiting.record_many(took, 1);
         }
         is_sent = true;
         polled
