@@ -64,10 +64,14 @@ impl Driver {
         (self.waiting != Waiting::Park).then_some(patience)
     }
 
-    /// Whether a look right after something was sent is in vain: it costs a system call, and the peer cannot have answered
-    /// before it has this thread's processor.
-    pub fn looks_in_vain(&self) -> bool {
-        !self.looks_free && !self.is_side_by_side()
+    /// Gives the processor away after something was sent, if to look at once would be in vain: it costs a system call, and the
+    /// peer cannot have answered before it has this processor. `true`: so it was.
+    pub fn give_way_at_once(&self) -> bool {
+        let in_vain = !self.looks_free && !self.is_side_by_side();
+        if in_vain {
+            self.host.give_way();
+        }
+        in_vain
     }
 
     /// Something has come: the wait begins again.
@@ -148,11 +152,7 @@ impl Driver {
         };
         let host = &*self.host;
         let mut may_give_way = match patience.come_back(host) {
-            None if self.looks_in_vain() => {
-                host.give_way();
-                false
-            }
-            None => true,
+            None => !self.give_way_at_once(),
             Some(at_once) => {
                 let alone = self.session.is_alone();
                 self.company.learn(!at_once || !alone);
@@ -265,9 +265,7 @@ impl Driver {
         let mut patience = self.patience(alone)?;
         let host = &*self.host;
         let mut moves = self.moves();
-        if self.looks_in_vain() {
-            host.give_way();
-        }
+        self.give_way_at_once();
         let settled = loop {
             let found = self.look_out(token, &mut patience);
             if found.settled.is_some() {

@@ -223,11 +223,7 @@ impl ConnectionTask {
                     if found == FINDS || !self.attendance.is_lively() {
                         break true;
                     }
-                    may_give_way = self.unaccompanied;
-                    if may_give_way && self.attendance.driver().looks_in_vain() {
-                        may_give_way = false;
-                        host.give_way();
-                    }
+                    may_give_way = self.unaccompanied && !self.attendance.driver().give_way_at_once();
                 }
                 Some(Moment::Passed) => {
                     looks += 1;

@@ -56,8 +56,8 @@ impl Loop {
             match self.look_about(&mut patience) {
                 None => {
                     rounds += 1;
-                    if self.lively.places.len() == 1 && driver.looks_in_vain() {
-                        host.give_way();
+                    if self.lively.places.len() == 1 {
+                        driver.give_way_at_once();
                     }
                 }
                 Some(Moment::Passed) => {
