@@ -20,6 +20,7 @@ use crate::wire::{Open, Opened};
 
 mod attend;
 mod direct;
+mod doubt;
 mod ending;
 mod host;
 mod intake;
@@ -87,6 +88,7 @@ pub struct Driver {
     /// Processors of this process and its peer besides the one that a waiting thread has: 0 if they cannot run at the
     /// same time.
     room: AtomicUsize,
+    doubt: doubt::Doubt,
     waiting: Waiting,
     /// The link can be looked at without a system call.
     looks_free: bool,
@@ -154,6 +156,7 @@ impl Driver {
             awaiting: AtomicU32::new(0),
             asked: AtomicU64::new(0),
             room: AtomicUsize::new(0),
+            doubt: doubt::Doubt::default(),
             waiting,
             looks_free,
             sleeps_on_descriptors,
@@ -177,7 +180,7 @@ impl Driver {
 
     /// Whether the peer can work while this process does, so that it pays to send early.
     pub fn is_side_by_side(&self) -> bool {
-        self.room.load(Ordering::Relaxed) > 0
+        self.room.load(Ordering::Relaxed) > 0 && !self.doubt.is_confirmed()
     }
 
     /// What the process lends.

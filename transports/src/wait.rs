@@ -96,13 +96,14 @@ impl Host for Local {
         crate::sys::clock::lately()
     }
 
-    fn processors(&self, peer: Option<u32>) -> usize {
+    fn processors(&self, peer: Option<u32>) -> Option<usize> {
         let allowed = |process| sched_getaffinity(process).ok();
+        let ours = allowed(None)?;
         let theirs =
             peer.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)).and_then(|pid| allowed(Some(pid)));
-        // Of what is not known the best is assumed: that the peer has a processor that this process has not.
-        let (Some(ours), Some(theirs)) = (allowed(None), theirs) else { return 2 };
-        (0..CpuSet::MAX_CPU).filter(|cpu| ours.is_set(*cpu) || theirs.is_set(*cpu)).count()
+        let is_theirs = |cpu| theirs.is_some_and(|theirs| theirs.is_set(cpu));
+        let together = (0..CpuSet::MAX_CPU).filter(|cpu| ours.is_set(*cpu) || is_theirs(*cpu)).count();
+        (theirs.is_some() || together > 1).then_some(together)
     }
 
     fn begin_pause(&self, room: usize) -> bool {

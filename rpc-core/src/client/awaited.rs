@@ -23,9 +23,9 @@ impl<T, E: From<Error>> Future for Call<T, E> {
         let State::Started(token) = this.state else { return Poll::Ready(this.refused()) };
         let mut sooner = false;
         if let Some(started) = started {
-            let driver = this.driver();
-            let mut patience = started.alone.then(|| driver.patience(true)).flatten();
-            let looks = patience.is_some() && looks;
+            let driver = &this.core.connection.handle().driver;
+            this.patience = started.alone.then(|| driver.patience(true)).flatten();
+            let looks = this.patience.is_some() && looks;
             if looks {
                 driver.flush_awake(started.at);
             } else if started.alone || (started.many && driver.is_side_by_side()) {
@@ -38,21 +38,15 @@ impl<T, E: From<Error>> Future for Call<T, E> {
             if sooner && !looks {
                 driver.rearm();
             }
-            let later = !looks && patience.is_some();
-            if let Some(patience) = patience.as_mut().filter(|_| later) {
+            if let (Some(patience), false) = (&mut this.patience, looks) {
                 driver.look_soon(patience, cx.waker());
-            }
-            this.patience = patience;
-            if later {
                 return Poll::Pending;
             }
         }
         // A call that was started just now and does not look has its waker in place.
         if looks || started.is_none() || this.patience.is_some() {
-            let mut patience = this.patience.take();
-            let looked = this.driver().look_for(token, cx.waker(), &mut patience);
-            this.patience = patience;
-            match looked {
+            let driver = &this.core.connection.handle().driver;
+            match driver.look_for(token, cx.waker(), &mut this.patience) {
                 Looked::Settled(settled) => {
                     this.state = State::Done;
                     if this.ends_again(&settled) {

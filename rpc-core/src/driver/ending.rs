@@ -59,7 +59,10 @@ impl Driver {
             // With the hello has come what the kernel knows of the peer.
             turn.post = None;
             let processors = self.host.processors(link.peer().pid);
-            self.room.store(processors.saturating_sub(1), Ordering::Relaxed);
+            if processors.is_none() {
+                self.doubt.begin();
+            }
+            self.room.store(processors.unwrap_or(2).saturating_sub(1), Ordering::Relaxed);
             *self.peer.lock().unwrap_or_else(PoisonError::into_inner) = link.peer();
         }
     }

@@ -56,8 +56,8 @@ pub trait Host: Send + Sync {
         self.now()
     }
 
-    /// On how many processors this process and that one may run, together.
-    fn processors(&self, peer: Option<u32>) -> usize;
+    /// On how many processors this process and that one may run, together; `None`: that may be one or more.
+    fn processors(&self, peer: Option<u32>) -> Option<usize>;
 
     /// Whether one more thread of this process may pause, `room` of them at most. If so, [`end_pause`](Host::end_pause)
     /// follows.

@@ -61,13 +61,14 @@ impl Driver {
         let room = if alone { self.room.load(Ordering::Relaxed) } else { 0 };
         let mut patience = Patience::new(self.waiting, room, self.looks_free);
         patience.allow(self.weight.longer());
+        patience.set_in_vain(!self.doubt.lets_pause());
         (self.waiting != Waiting::Park).then_some(patience)
     }
 
     /// Gives the processor away after something was sent, if to look at once would be in vain: it costs a system call, and the
     /// peer cannot have answered before it has this processor. `true`: so it was.
-    pub fn give_way_at_once(&self) -> bool {
-        let in_vain = !self.looks_free && !self.is_side_by_side();
+    pub fn give_way_at_once(&self, patience: &Patience) -> bool {
+        let in_vain = !self.looks_free && !self.is_side_by_side() && !patience.may_pause();
         if in_vain {
             self.host.give_way();
         }
@@ -78,6 +79,7 @@ impl Driver {
     pub fn renew(&self, patience: &mut Patience) {
         patience.renew();
         patience.allow(self.weight.longer());
+        patience.set_in_vain(!self.doubt.lets_pause());
     }
 
     /// Whether more is likely to come soon, now that something has come: nothing is in its way.
@@ -115,6 +117,16 @@ impl Driver {
         }
     }
 
+    /// Something has come, and with it perhaps a sign whether the peer has a processor of its own.
+    #[inline]
+    fn note_outcome(&self, patience: &Patience) {
+        if self.doubt.is_open()
+            && let Some(found) = patience.outcome(&*self.host)
+        {
+            self.doubt.learn(found);
+        }
+    }
+
     /// Looks for this call's verdict.
     fn look_out(self: &Arc<Self>, token: u32, patience: &mut Patience) -> Found {
         let (more, settled) = match self.look_in_a_row(patience, IN_A_ROW) {
@@ -122,7 +134,13 @@ impl Driver {
             Row::Quiet(moment) => return Found { more: false, moment, settled: None },
             Row::Ready { turn, is_due, now } => self.turn_for(turn, token, Self::look_when(is_due), now),
         };
-        let moment = if settled.is_some() { Moment::Passed } else { patience.moment(&*self.host) };
+        let moment = match settled {
+            Some(_) => {
+                self.note_outcome(patience);
+                Moment::Passed
+            }
+            None => patience.moment(&*self.host),
+        };
         Found { more, moment, settled }
     }
 
@@ -139,6 +157,7 @@ impl Driver {
                 if self.moves() == before {
                     return Some(patience.moment(&*self.host));
                 }
+                self.note_outcome(patience);
                 self.renew(patience);
                 None
             }
@@ -147,17 +166,18 @@ impl Driver {
 
     /// One poll of a call that waits for its verdict.
     pub fn look_for(self: &Arc<Self>, token: u32, waker: &Waker, left: &mut Option<Patience>) -> Looked {
-        let Some(mut patience) = left.take() else {
+        let Some(patience) = left else {
             return self.leave_to_others(token, waker);
         };
         let host = &*self.host;
         let mut may_give_way = match patience.come_back(host) {
-            None => !self.give_way_at_once(),
+            None => !self.give_way_at_once(patience),
             Some(at_once) => {
                 let alone = self.session.is_alone();
                 self.company.learn(!at_once || !alone);
                 if !alone {
                     // Calls that were started meanwhile are the attendant's, and this one with them.
+                    *left = None;
                     return self.leave_to_others(token, waker);
                 }
                 at_once && !self.company.is_known()
@@ -166,11 +186,11 @@ impl Driver {
         let (mut settled, mut soon) = (None, false);
         let (mut moves, mut rows) = (self.moves(), 0);
         while settled.is_none() {
-            let found = self.look_out(token, &mut patience);
+            let found = self.look_out(token, patience);
             let has_moved = std::mem::replace(&mut moves, self.moves()) != moves;
             settled = found.settled.or_else(|| self.session.try_take(token));
             if has_moved && settled.is_none() {
-                self.renew(&mut patience);
+                self.renew(patience);
             }
             match found.moment {
                 _ if settled.is_some() || found.more => {}
@@ -197,13 +217,13 @@ impl Driver {
         patience.rest(host);
         // Whoever polled may not poll again: others must hear of the link's news.
         self.leave_link();
+        if settled.is_none() && soon {
+            self.look_soon(patience, waker);
+            return Looked::Soon;
+        }
+        *left = None;
         match settled {
             Some(settled) => Looked::Settled(settled),
-            None if soon => {
-                self.look_soon(&mut patience, waker);
-                *left = Some(patience);
-                Looked::Soon
-            }
             None => self.session.take(token, waker).map_or(Looked::Later, Looked::Settled),
         }
     }
@@ -265,7 +285,7 @@ impl Driver {
         let mut patience = self.patience(alone)?;
         let host = &*self.host;
         let mut moves = self.moves();
-        self.give_way_at_once();
+        self.give_way_at_once(&patience);
         let settled = loop {
             let found = self.look_out(token, &mut patience);
             if found.settled.is_some() {

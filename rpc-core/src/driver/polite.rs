@@ -89,9 +89,13 @@ pub struct Patience {
     room: u32,
     /// It is among those who pause.
     pauses: bool,
+    /// To pause would be in vain, as others have shown.
+    in_vain: bool,
     /// A look takes no system call.
     looks_free: bool,
     looks: u32,
+    /// At which look a pause had lasted long enough; 0: none has.
+    paused_until: u32,
     /// When the clock was first looked at; never: not yet.
     since: Time,
     /// How long it had lasted at the last look at the clock, in nanoseconds. It lies in every call: it is kept small.
@@ -109,8 +113,10 @@ impl Patience {
             waiting,
             room: u32::try_from(room).unwrap_or(u32::MAX),
             pauses: false,
+            in_vain: false,
             looks_free,
             looks: 0,
+            paused_until: 0,
             since: Time::NEVER,
             passed: 0,
             lasts: nanos(LOOK_AGAIN),
@@ -119,8 +125,8 @@ impl Patience {
     }
 
     /// Begins again: something has come.
-    pub fn renew(&mut self) {
-        (self.looks, self.since, self.passed) = (0, Time::NEVER, 0);
+    pub(super) fn renew(&mut self) {
+        (self.looks, self.paused_until, self.since, self.passed) = (0, 0, Time::NEVER, 0);
     }
 
     /// It lasts so much longer than usual.
@@ -128,13 +134,32 @@ impl Patience {
         self.lasts = nanos(LOOK_AGAIN) + nanos(longer);
     }
 
+    /// Whether this wait pauses, as far as others have shown.
+    pub(super) fn set_in_vain(&mut self, in_vain: bool) {
+        self.in_vain = in_vain;
+    }
+
+    pub(super) fn may_pause(&self) -> bool {
+        self.room > 0 && !self.in_vain
+    }
+
+    /// Something has come: whether it came in a pause, or only after one, as soon as others had had the processor.
+    pub(super) fn outcome(&self, host: &dyn Host) -> Option<bool> {
+        if self.pauses && self.looks > 0 {
+            return Some(true);
+        }
+        let after_a_pause = self.paused_until != 0 && self.looks <= self.paused_until + 1;
+        let others_had_it = || host.now().as_nanos() > self.since.as_nanos() + self.passed + nanos(AT_ONCE);
+        (after_a_pause && others_had_it()).then_some(false)
+    }
+
     /// What comes after a look that has found nothing.
     pub fn moment(&mut self, host: &dyn Host) -> Moment {
         self.looks = self.looks.wrapping_add(1);
-        if self.looks_free && self.room == 0 && !self.looks.is_multiple_of(LOOKS) {
+        if self.looks_free && !self.may_pause() && !self.looks.is_multiple_of(LOOKS) {
             return Moment::Passed;
         }
-        if self.pauses || (self.since == Time::NEVER && self.room > 0) {
+        if self.pauses || (self.since == Time::NEVER && self.may_pause()) {
             if !self.pauses {
                 self.pauses = host.begin_pause(self.room as usize);
             }
@@ -151,7 +176,10 @@ impl Patience {
         if self.pauses && (self.passed < nanos(PAUSE) || self.waiting == Waiting::Spin) {
             return Moment::Passed;
         }
-        self.rest(host);
+        if self.pauses {
+            self.paused_until = self.looks;
+            self.rest(host);
+        }
         if self.passed < self.lasts || self.waiting == Waiting::Spin { Moment::GiveWay } else { Moment::Over }
     }
 
@@ -229,6 +257,35 @@ impl Company {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testkit::Clockwork;
+
+    /// A wait by the clock of the test: what has come of its pause when something comes after so many looks, the last of them
+    /// after others had the processor for so long.
+    fn outcome(looks: u32, others: Duration) -> Option<bool> {
+        let clock = Clockwork::default();
+        let mut now = Time::from_nanos(1_000_000);
+        let mut patience = Patience::new(Waiting::Auto, 1, false);
+        for _ in 0..looks {
+            clock.set(now);
+            let moment = patience.moment(&clock);
+            now = now + if moment == Moment::Passed { Duration::from_nanos(100) } else { others };
+        }
+        clock.set(now);
+        let outcome = patience.outcome(&clock);
+        patience.rest(&clock);
+        outcome
+    }
+
+    #[test]
+    fn a_pause_was_worth_it_or_in_vain_or_says_nothing() {
+        let (short, long) = (Duration::from_nanos(400), Duration::from_micros(5));
+        assert_eq!(outcome(0, long), None, "it was there at once");
+        assert_eq!(outcome(3, long), Some(true));
+        let in_vain = (LOOKS..4 * LOOKS).find(|looks| outcome(*looks, long) == Some(false));
+        let in_vain = in_vain.expect("a pause ends, and the peer has had the processor since");
+        assert_eq!(outcome(in_vain, short), None, "nobody had it meanwhile");
+        assert_eq!(outcome(in_vain + 2, long), None, "the answer took longer than that");
+    }
 
     #[test]
     fn one_late_return_is_no_company_and_several_are() {

@@ -26,12 +26,12 @@ fn no_threads() -> Error {
 }
 
 impl Host for Clockwork {
-    fn processors(&self, _: Option<u32>) -> usize {
-        2
+    fn processors(&self, _: Option<u32>) -> Option<usize> {
+        Some(2)
     }
 
-    fn begin_pause(&self, _: usize) -> bool {
-        false
+    fn begin_pause(&self, room: usize) -> bool {
+        room > 0
     }
 
     fn end_pause(&self) {}

@@ -223,7 +223,8 @@ impl ConnectionTask {
                     if found == FINDS || !self.attendance.is_lively() {
                         break true;
                     }
-                    may_give_way = self.unaccompanied && !self.attendance.driver().give_way_at_once();
+                    may_give_way =
+                        self.unaccompanied && !self.attendance.driver().give_way_at_once(&patience);
                 }
                 Some(Moment::Passed) => {
                     looks += 1;

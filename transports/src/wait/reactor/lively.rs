@@ -57,7 +57,7 @@ impl Loop {
                 None => {
                     rounds += 1;
                     if self.lively.places.len() == 1 {
-                        driver.give_way_at_once();
+                        driver.give_way_at_once(&patience);
                     }
                 }
                 Some(Moment::Passed) => {
