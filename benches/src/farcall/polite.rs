@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::hint::black_box;
 use std::io;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,7 +27,9 @@ pub(super) fn call(case: Case, url: &str, slice: Duration) -> io::Result<Sample>
         return Err(io::Error::other("only tasks of a runtime can be polite to each other"));
     };
     let work = Work::calibrated();
-    let alone = runtime.block_on(async { tokio::spawn(work.repeated(slice / 2)).await }).map_err(failed)?;
+    let start = Instant::now();
+    let alone = work.repeated(move || start.elapsed() < slice / 2);
+    let alone = runtime.block_on(async { tokio::spawn(alone).await }).map_err(failed)?;
     let polls = Arc::new(Mutex::new(Polls::new()));
     let mut beside = 0.0;
     let mut sample = measure(server, slice, |length, tally| {
@@ -39,8 +42,12 @@ pub(super) fn call(case: Case, url: &str, slice: Duration) -> io::Result<Sample>
             Ok::<_, io::Error>(calls)
         };
         runtime.block_on(async {
-            let busy = tokio::spawn(work.repeated(length));
-            *tally = tokio::spawn(calling).await.map_err(failed)??;
+            let calls = Arc::new(AtomicBool::new(true));
+            let goes_on = calls.clone();
+            let busy = tokio::spawn(work.repeated(move || goes_on.load(Ordering::Relaxed)));
+            let called = tokio::spawn(calling).await;
+            calls.store(false, Ordering::Relaxed);
+            *tally = called.map_err(failed)??;
             beside = busy.await.map_err(failed)?;
             Ok(())
         })
@@ -125,11 +132,11 @@ impl Work {
         }
     }
 
-    /// Works for the given time and yields after each stretch; how many stretches a second were done.
-    async fn repeated(self, length: Duration) -> f64 {
+    /// Works as long as asked and yields after each stretch; how many stretches a second were done.
+    async fn repeated(self, goes_on: impl Fn() -> bool) -> f64 {
         let start = Instant::now();
         let mut stretches = 0_u64;
-        while start.elapsed() < length {
+        while goes_on() {
             self.once();
             stretches += 1;
             tokio::task::yield_now().await;

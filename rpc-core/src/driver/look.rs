@@ -243,6 +243,12 @@ impl Driver {
         self.is_polite() && self.company.is_none()
     }
 
+    /// Whether a call that was started alone is sent by the attendant, together with those that others are about to start: the
+    /// peer has no other processor, so that nothing is lost by it.
+    pub fn gathers(&self) -> bool {
+        self.is_polite() && !self.is_side_by_side() && self.company.is_known()
+    }
+
     /// Leaves the processor to the other tasks that are ready, to look again after them.
     pub fn look_soon(&self, patience: &mut Patience, waker: &Waker) {
         patience.leave(&*self.host);

@@ -216,14 +216,21 @@ impl Drop for Patience {
 
 /// Whether tasks that call share their runtime with others that are ready, as far as the last calls have shown. Each of
 /// the others wants its turn before a call waits in its place; but to be polled again costs more than an answer takes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Company {
     /// How much speaks for others that are ready.
     signs: AtomicU32,
     calls: AtomicU32,
 }
 
-/// One call in so many lets others have their turn first, to see whether there are any.
+impl Default for Company {
+    /// The first call finds out.
+    fn default() -> Self {
+        Company { signs: AtomicU32::new(1), calls: AtomicU32::new(0) }
+    }
+}
+
+/// One call in so many lets others have their turn first, to see whether there are any; and each while something speaks for it.
 const SAMPLE: u32 = 16;
 
 /// What a late return to a task says: another task was polled, or only another process had the processor. A return in time
@@ -240,7 +247,7 @@ impl Company {
     pub(super) fn is_none(&self) -> bool {
         let calls = self.calls.load(Ordering::Relaxed).wrapping_add(1);
         self.calls.store(calls, Ordering::Relaxed);
-        !self.is_known() && !calls.is_multiple_of(SAMPLE)
+        self.signs.load(Ordering::Relaxed) == 0 && !calls.is_multiple_of(SAMPLE)
     }
 
     pub(super) fn is_known(&self) -> bool {
@@ -290,7 +297,14 @@ mod tests {
     #[test]
     fn one_late_return_is_no_company_and_several_are() {
         let company = Company::default();
+        assert!(
+            !company.is_none() && !company.is_known(),
+            "the first call lets others have their turn, to see"
+        );
+        company.learn(false);
+        assert!(company.is_none());
         company.learn(true);
+        assert!(!company.is_none(), "the next ones look closer");
         assert!(!company.is_known(), "another process may have had the processor");
         company.learn(true);
         assert!(company.is_known());
