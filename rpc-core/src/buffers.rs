@@ -2,7 +2,7 @@
 //!
 //! Each thread keeps a few; a buffer may be given back on another thread than the one that took it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use crate::limits::BUFFER_CACHE;
 
@@ -26,17 +26,26 @@ thread_local! {
     static CACHE: RefCell<Cache> = const {
         RefCell::new(Cache { small: Vec::new(), large: Vec::new(), large_bytes: 0, scratch: None })
     };
+    /// The small buffer that was given back last: one call after the other takes and gives the same ones.
+    static LAST: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// An empty buffer, if possible one with room for `size` bytes.
 #[inline(always)]
 pub(crate) fn take(size: usize) -> Vec<u8> {
-    with(|cache| cache.take(size)).unwrap_or_else(|| fresh(size))
+    if size <= SMALL
+        && let Ok(last) = LAST.try_with(Cell::take)
+        && last.capacity() > 0
+    {
+        return last;
+    }
+    take_another(size)
 }
 
-#[cold]
-fn fresh(size: usize) -> Vec<u8> {
-    Vec::with_capacity(size.clamp(64, BUFFER_CACHE.0))
+#[inline(never)]
+fn take_another(size: usize) -> Vec<u8> {
+    let fresh = || Vec::with_capacity(size.clamp(64, BUFFER_CACHE.0));
+    with(|cache| cache.take(size)).unwrap_or_else(fresh)
 }
 
 /// Gives a buffer back; its contents are forgotten.
@@ -46,6 +55,18 @@ pub(crate) fn give(mut buf: Vec<u8>) {
         return;
     }
     buf.clear();
+    if buf.capacity() > SMALL {
+        return keep(buf);
+    }
+    if let Ok(last) = LAST.try_with(|last| last.replace(buf))
+        && last.capacity() > 0
+    {
+        keep(last);
+    }
+}
+
+#[inline(never)]
+fn keep(buf: Vec<u8>) {
     with(|cache| {
         cache.give(buf);
         None::<()>
@@ -98,12 +119,10 @@ fn with<R>(f: impl FnOnce(&mut Cache) -> Option<R>) -> Option<R> {
 }
 
 impl Cache {
-    #[inline(always)]
     fn take(&mut self, size: usize) -> Option<Vec<u8>> {
         if size <= SMALL { self.small.pop() } else { self.take_large(size) }
     }
 
-    #[inline(never)]
     fn take_large(&mut self, size: usize) -> Option<Vec<u8>> {
         let at = self.large.iter().rposition(|buf| buf.capacity() >= size)?;
         let buf = self.large.swap_remove(at);
@@ -111,7 +130,6 @@ impl Cache {
         Some(buf)
     }
 
-    #[inline(always)]
     fn give(&mut self, buf: Vec<u8>) {
         if buf.capacity() > SMALL {
             self.give_large(buf);
@@ -120,7 +138,6 @@ impl Cache {
         }
     }
 
-    #[inline(never)]
     fn give_large(&mut self, buf: Vec<u8>) {
         let size = buf.capacity();
         if size <= BUFFER_CACHE.0 && self.large_bytes + size <= BUFFER_CACHE.1 {

@@ -9,6 +9,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
 use crate::error::{Code, Error, Fate, Gone};
 use crate::limits::CLOCK_TICK;
@@ -49,9 +50,14 @@ pub trait Dispatch: Send + Sync {
         true
     }
 
-    /// Serves one request, from `now` on; gives the time at its end. Called in the order of arrival, by one thread at a
-    /// time except for callbacks inside a wait. What comes to its end at once does so in its `place`.
-    fn dispatch(&self, driver: &Arc<Driver>, request: Request, now: Time, place: &mut InPlace) -> Time;
+    /// Serves one request. Called in the order of arrival, by one thread at a time except for callbacks inside a wait. What
+    /// comes to its end at once does so in its `place`.
+    fn dispatch(&self, driver: &Arc<Driver>, request: Request, place: &mut InPlace);
+
+    /// To serve a request of this method of this service has kept the driver from everything else for `held`: long.
+    fn note_hold(&self, driver: &Driver, object: u32, method: u16, held: Duration) {
+        let _ = (driver, object, method, held);
+    }
 }
 
 /// What one call after the other that is served in place leaves to whoever dispatches.

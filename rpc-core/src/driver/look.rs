@@ -240,7 +240,7 @@ impl Driver {
     /// Whether a call that was started alone looks for its verdict in its first poll; if not, other tasks that are ready have
     /// their turn first, and may start calls as well.
     pub fn may_look(&self) -> bool {
-        self.is_polite() && self.company.is_none()
+        self.is_polite() && self.company.is_none(self.looks_free && self.is_side_by_side())
     }
 
     /// Whether a call that was started alone is sent by the attendant, together with those that others are about to start: the

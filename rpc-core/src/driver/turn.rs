@@ -8,7 +8,7 @@ use crate::driver::intake::Intake;
 use crate::driver::wait::Post;
 use crate::driver::{Driver, Home, InPlace, Wants};
 use crate::error::{Error, Gone};
-use crate::limits::{FLUSH_EVERY, TURN_BYTES, TURN_FRAMES};
+use crate::limits::{FLUSH_EVERY, HANDLER_HOLD, TURN_BYTES, TURN_FRAMES};
 use crate::proto::Outgoing;
 use crate::session::{Chores, Rare, Request, Settled};
 use crate::time::Time;
@@ -354,8 +354,12 @@ impl Driver {
         let mut request = first.or_else(|| self.session.begin_dispatch())?;
         let mut place = InPlace::default();
         for served in 1.. {
-            now = server.dispatch(self, request, now, &mut place);
-            request = match self.finish(place.ended.take()) {
+            let method = (request.object, request.method);
+            server.dispatch(self, request, &mut place);
+            let next = self.finish(place.ended.take());
+            // The verdict is on its way: who waits for it does not wait for the clock.
+            now = self.note_end(method, now);
+            request = match next {
                 Some(next) => next,
                 None => break,
             };
@@ -365,6 +369,18 @@ impl Driver {
             }
         }
         Some(now)
+    }
+
+    /// A request of this method of this service has been served since then: so late is it now.
+    pub(super) fn note_end(&self, (object, method): (u32, u16), since: Time) -> Time {
+        let end = self.host.lately().max(since);
+        let held = end.since(since);
+        if held > HANDLER_HOLD
+            && let Some(server) = &self.server
+        {
+            server.note_hold(self, object, method, held);
+        }
+        end
     }
 
     /// Whether whoever does a turn may also dispatch.

@@ -328,10 +328,12 @@ impl Driver {
             }
             NESTED.set(depth + 1);
             let mut place = InPlace::default();
-            server.dispatch(self, request, self.host.now(), &mut place);
+            let (method, begun) = ((request.object, request.method), self.host.now());
+            server.dispatch(self, request, &mut place);
             if let Some((key, outcome)) = place.ended {
                 self.session.finish(key, outcome);
             }
+            self.note_end(method, begun);
             NESTED.set(depth);
         }
         if served {

@@ -2,19 +2,19 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use crate::codec::Codec;
 use crate::context::Serving;
 use crate::driver::{Dispatch, Driver, InPlace};
 use crate::error::{Code, Error, Fate};
-use crate::limits::{HANDLER_HOLD, MAX_SERVER_CALLS};
+use crate::limits::MAX_SERVER_CALLS;
 use crate::server::Service;
 use crate::server::load::Load;
 use crate::server::request::{Body, Request};
 use crate::server::routes::{Entry, Route, Routes, entry};
 use crate::server::run::Run;
 use crate::session::Outcome;
-use crate::time::Time;
 use crate::wire::{Open, Opened, ShapeThere};
 
 /// Serves the requests of one connection.
@@ -118,17 +118,10 @@ impl Dispatch for Router {
         !self.services.is_empty()
     }
 
-    fn dispatch(
-        &self,
-        driver: &Arc<Driver>,
-        request: crate::session::Request,
-        now: Time,
-        place: &mut InPlace,
-    ) -> Time {
+    fn dispatch(&self, driver: &Arc<Driver>, request: crate::session::Request, place: &mut InPlace) {
         let crate::session::Request { key, object, method, deadline, body, .. } = request;
         let refuse = |place: &mut InPlace, error: Error| {
             place.ended = Some((key, Outcome::Refused(error)));
-            now
         };
         let (service, method) = match self.find(object, method) {
             Ok(found) => found,
@@ -146,16 +139,15 @@ impl Dispatch for Router {
         let run = Run::new(Serving { driver: handle, key, deadline });
         let body = Body::new(codec, body, self.budget);
         service.dispatch(Request { load: &self.load, run, method, body, place });
-        let end = driver.host().lately().max(now);
-        let held = end.since(now);
-        if held > HANDLER_HOLD {
-            let descriptor = service.descriptor();
-            let name = descriptor.method_name(method);
-            driver.host().report(&format!(
-                "the handler {}.{name} held its connection's driver for {held:?}; mark it #[blocking]",
-                descriptor.name()
-            ));
-        }
-        end
+    }
+
+    fn note_hold(&self, driver: &Driver, object: u32, method: u16, held: Duration) {
+        let Ok((service, method)) = self.find(object, method) else { return };
+        let descriptor = service.descriptor();
+        let name = descriptor.method_name(method);
+        driver.host().report(&format!(
+            "the handler {}.{name} held its connection's driver for {held:?}; mark it #[blocking]",
+            descriptor.name()
+        ));
     }
 }

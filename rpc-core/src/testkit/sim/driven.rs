@@ -33,9 +33,7 @@ impl Dispatch for Everything {
         Opened { known: true, answers, text: String::new(), shapes: Vec::new() }
     }
 
-    fn dispatch(&self, _: &Arc<Driver>, _: Request, now: Time, _: &mut InPlace) -> Time {
-        now
-    }
+    fn dispatch(&self, _: &Arc<Driver>, _: Request, _: &mut InPlace) {}
 }
 
 impl Driven {
