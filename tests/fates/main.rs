@@ -121,7 +121,7 @@ fn from_environment(name: &str) -> Option<u64> {
 /// `FARCALL_KILLS`: how many, shared out among the wires; else `FARCALL_KILL_SECONDS`: how long, 4 by default.
 /// `FARCALL_WIRES`: some of them, with commas between. `FARCALL_SEED`: another course of events.
 ///
-/// A hundred thousand, in half an hour on two processors:
+/// A hundred thousand, in ten minutes on two processors:
 /// `FARCALL_KILLS=100000 cargo test --release --test fates no_fate -- --nocapture`.
 #[test]
 fn no_fate_contradicts_the_journal_of_a_server_that_was_killed() {
