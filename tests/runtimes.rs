@@ -100,6 +100,26 @@ fn a_call_polled_once_by_nobody_who_comes_back_delays_no_thread() {
     assert_eq!(held.wait().unwrap(), 1);
 }
 
+#[test]
+fn a_call_that_was_started_where_nobody_comes_back_is_sent_by_who_waits_for_it() {
+    let _dog = watch(30);
+    let stage = stage();
+    let runtime = current_thread();
+    let probe: ProbeClient = runtime.block_on(async { farcall::connect(stage.url()).await.unwrap() });
+    assert_eq!(runtime.block_on(probe.add(1, 1)), Ok(2));
+    let mut hanging = probe.hang();
+    assert!(runtime.block_on(poll_once(&mut hanging)).is_pending());
+    // Not alone: it is to be sent with others, by a task of a runtime that is left alone now.
+    let mut call = probe.add(2, 3).deadline(Duration::from_secs(3));
+    assert!(runtime.block_on(poll_once(&mut call)).is_pending());
+    assert_eq!(call.wait(), Ok(5));
+    let (mut detached, sent) = (probe.add(3, 4), probe.add(4, 5));
+    assert!(runtime.block_on(poll_once(&mut detached)).is_pending());
+    detached.detach().unwrap();
+    assert_eq!(sent.wait(), Ok(9));
+    drop(hanging);
+}
+
 /// Drops a call after it has been polled `polls` times, or takes its result if it is quicker.
 async fn drop_after(call: impl Future<Output = Result<u64, farcall::Error>>, polls: u32) -> Option<u64> {
     let mut turns = pin!(peers::service::Turns(polls));

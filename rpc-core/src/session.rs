@@ -149,9 +149,14 @@ impl Session {
         }
     }
 
+    /// Calls that are outstanding.
+    pub fn outstanding(&self) -> usize {
+        self.lock().machine.outstanding()
+    }
+
     /// Whether one call is outstanding.
     pub fn is_alone(&self) -> bool {
-        self.lock().machine.outstanding() == 1
+        self.outstanding() == 1
     }
 
     /// What is likely to come next, now that something has come.

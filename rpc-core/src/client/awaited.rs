@@ -16,12 +16,13 @@ impl<T, E: From<Error>> Future for Call<T, E> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let is_new = matches!(this.state, State::Encoded(_));
+        if is_new {
+            this.choose();
+        }
         let looks = is_new && !this.driver().session().has_outstanding() && this.driver().may_look();
         // Who looks itself needs no waker until others are to look for it.
         let waker = (!looks).then(|| cx.waker());
-        let gathers = is_new && !looks && this.driver().gathers();
-        let departure = if gathers { Departure::WithOthers } else { Departure::AtOnceIfAlone };
-        let started = this.start(waker, departure, looks);
+        let started = this.start(waker, Departure::AtOnceIfAlone, looks);
         let State::Started(token) = this.state else { return Poll::Ready(this.refused()) };
         let mut sooner = false;
         if let Some(started) = started {
@@ -30,7 +31,7 @@ impl<T, E: From<Error>> Future for Call<T, E> {
             let looks = this.patience.is_some() && looks;
             if looks {
                 driver.flush_awake(started.at);
-            } else if (started.alone && !gathers) || (started.many && driver.is_side_by_side()) {
+            } else if started.alone || (started.many && driver.is_side_by_side()) {
                 driver.flush_at(started.at);
             } else {
                 driver.flush_soon();

@@ -223,6 +223,10 @@ impl<T, E: From<Error>> Call<T, E> {
             None => {}
         }
         let State::Started(token) = self.state else { return None };
+        if started.is_none() {
+            // Whoever was to send it, with others, may not come to it.
+            driver.flush();
+        }
         let mut alone = started.map(|started| started.alone);
         loop {
             let waited = driver.wait_politely(token, alone == Some(true));
@@ -247,8 +251,10 @@ impl<T, E: From<Error>> Call<T, E> {
     /// # Ok::<(), farcall::Error>(())
     /// ```
     pub fn submit(mut self) -> Self {
-        if let Some(started) = self.start(None, Departure::AtOnce, false) {
-            self.driver().flush_at(started.at);
+        match (self.start(None, Departure::AtOnce, false), &self.state) {
+            (Some(started), _) => self.driver().flush_at(started.at),
+            (None, State::Started(_)) => self.driver().flush(),
+            (None, _) => {}
         }
         self
     }
@@ -328,7 +334,8 @@ impl<T, E: From<Error>> Call<T, E> {
     /// # Ok::<(), farcall::Error>(())
     /// ```
     pub fn detach(mut self) -> Result<(), Error> {
-        let started = self.start(None, Departure::WithOthers, false).is_some();
+        self.start(None, Departure::WithOthers, false);
+        let started = matches!(self.state, State::Started(_));
         let result = match std::mem::replace(&mut self.state, State::Done) {
             State::Started(token) => self.leave(token),
             State::Refused(error) => Err(error),

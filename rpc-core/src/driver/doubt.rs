@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-/// So many waits in a row that ended as soon as the processor was given away: the peer had waited for this very one.
+/// So many waits that paused, in a row, and ended as soon as others had had the processor: the peer had waited for this one.
 const ENOUGH: u32 = 3;
 
 /// One wait in so many pauses nevertheless, since the peer may have moved.
@@ -45,10 +45,11 @@ impl Doubt {
         waits.is_multiple_of(SAMPLE)
     }
 
-    /// A pause has found what it waited for; or it had not, and the first look after it has.
-    pub(super) fn learn(&self, found: bool) {
-        let in_vain = if found { 0 } else { self.in_vain.load(Ordering::Relaxed).saturating_add(1) };
-        self.in_vain.store(in_vain, Ordering::Relaxed);
+    /// A wait that has paused is at its end: in vain, if something came after the pause as soon as others had had the processor.
+    /// Any other end speaks for a peer that works meanwhile.
+    pub(super) fn learn(&self, in_vain: bool) {
+        let so_far = self.in_vain.load(Ordering::Relaxed);
+        self.in_vain.store(if in_vain { so_far.saturating_add(1) } else { 0 }, Ordering::Relaxed);
     }
 }
 
@@ -59,7 +60,7 @@ mod tests {
     #[test]
     fn what_is_known_is_not_doubted() {
         let doubt = Doubt::default();
-        (0..10).for_each(|_| doubt.learn(false));
+        (0..10).for_each(|_| doubt.learn(true));
         assert!(!doubt.is_confirmed() && doubt.lets_pause());
     }
 
@@ -67,13 +68,13 @@ mod tests {
     fn pauses_in_vain_end_and_are_tried_again_now_and_then() {
         let doubt = Doubt::default();
         doubt.begin();
-        (1..ENOUGH).for_each(|_| doubt.learn(false));
+        (1..ENOUGH).for_each(|_| doubt.learn(true));
         assert!(doubt.lets_pause(), "it may have been chance");
-        doubt.learn(false);
+        doubt.learn(true);
         assert!(doubt.is_confirmed());
         let tried = (0..10 * SAMPLE).filter(|_| doubt.lets_pause()).count();
         assert_eq!(tried, 10);
-        doubt.learn(true);
+        doubt.learn(false);
         assert!(!doubt.is_confirmed() && doubt.lets_pause(), "the peer has a processor of its own");
     }
 }

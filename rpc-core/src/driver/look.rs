@@ -28,8 +28,8 @@ enum Row<'a> {
     Taken,
     /// Nothing had come; what is next.
     Quiet(Moment),
-    /// Something has come, or is due.
-    Ready { turn: MutexGuard<'a, Turn>, is_due: bool, now: Time },
+    /// Something has come, or is due. `in_vain`: what that would say of the wait's pause.
+    Ready { turn: MutexGuard<'a, Turn>, is_due: bool, now: Time, in_vain: Option<bool> },
 }
 
 /// Looks in a row, before others have a chance to take the turn.
@@ -61,7 +61,7 @@ impl Driver {
         let room = if alone { self.room.load(Ordering::Relaxed) } else { 0 };
         let mut patience = Patience::new(self.waiting, room, self.looks_free);
         patience.allow(self.weight.longer());
-        patience.set_in_vain(!self.doubt.lets_pause());
+        patience.set_in_vain(room > 0 && !self.doubt.lets_pause());
         (self.waiting != Waiting::Park).then_some(patience)
     }
 
@@ -106,9 +106,10 @@ impl Driver {
             let is_quiet = turn.link.as_ref().and_then(|link| link.is_quiet()) == Some(true);
             if !is_quiet || is_due {
                 turn.lone = looks > 0 && self.looks_free;
-                return Row::Ready { turn, is_due, now };
+                let in_vain = if self.doubt.is_open() { patience.in_vain(&*self.host) } else { None };
+                return Row::Ready { turn, is_due, now, in_vain };
             }
-            let moment = patience.moment(&*self.host);
+            let moment = self.moment(patience);
             looks += 1;
             if moment != Moment::Passed || looks >= most || self.is_in_demand() {
                 self.let_go(turn, true);
@@ -117,13 +118,23 @@ impl Driver {
         }
     }
 
-    /// Something has come, and with it perhaps a sign whether the peer has a processor of its own.
+    /// What comes after a look that has found nothing.
     #[inline]
-    fn note_outcome(&self, patience: &Patience) {
-        if self.doubt.is_open()
-            && let Some(found) = patience.outcome(&*self.host)
+    fn moment(&self, patience: &mut Patience) -> Moment {
+        let moment = patience.moment(&*self.host);
+        if moment == Moment::Over && patience.has_paused() {
+            self.note_pause(Some(false));
+        }
+        moment
+    }
+
+    /// A wait has come to its end, and with it perhaps a sign whether the peer has a processor of its own.
+    #[inline]
+    fn note_pause(&self, in_vain: Option<bool>) {
+        if let Some(in_vain) = in_vain
+            && self.doubt.is_open()
         {
-            self.doubt.learn(found);
+            self.doubt.learn(in_vain);
         }
     }
 
@@ -132,15 +143,15 @@ impl Driver {
         let (more, settled) = match self.look_in_a_row(patience, IN_A_ROW) {
             Row::Taken => (false, None),
             Row::Quiet(moment) => return Found { more: false, moment, settled: None },
-            Row::Ready { turn, is_due, now } => self.turn_for(turn, token, Self::look_when(is_due), now),
-        };
-        let moment = match settled {
-            Some(_) => {
-                self.note_outcome(patience);
-                Moment::Passed
+            Row::Ready { turn, is_due, now, in_vain } => {
+                let (more, settled) = self.turn_for(turn, token, Self::look_when(is_due), now);
+                if settled.is_some() {
+                    self.note_pause(in_vain);
+                }
+                (more, settled)
             }
-            None => patience.moment(&*self.host),
         };
+        let moment = if settled.is_some() { Moment::Passed } else { self.moment(patience) };
         Found { more, moment, settled }
     }
 
@@ -149,15 +160,15 @@ impl Driver {
     /// `alone`: whoever looks has nothing else to look at.
     pub(super) fn look_about(self: &Arc<Self>, patience: &mut Patience, alone: bool) -> Option<Moment> {
         match self.look_in_a_row(patience, if alone { IN_A_ROW } else { 1 }) {
-            Row::Taken => Some(patience.moment(&*self.host)),
+            Row::Taken => Some(self.moment(patience)),
             Row::Quiet(moment) => Some(moment),
-            Row::Ready { turn, is_due, now } => {
+            Row::Ready { turn, is_due, now, in_vain } => {
                 let before = self.moves();
                 self.turn_with(turn, Self::look_when(is_due), true, now);
                 if self.moves() == before {
-                    return Some(patience.moment(&*self.host));
+                    return Some(self.moment(patience));
                 }
-                self.note_outcome(patience);
+                self.note_pause(in_vain);
                 self.renew(patience);
                 None
             }
@@ -173,9 +184,9 @@ impl Driver {
         let mut may_give_way = match patience.come_back(host) {
             None => !self.give_way_at_once(patience),
             Some(at_once) => {
-                let alone = self.session.is_alone();
-                self.company.learn(!at_once || !alone);
-                if !alone {
+                let outstanding = self.session.outstanding();
+                self.company.learn(!at_once || outstanding > 1);
+                if outstanding != 1 {
                     // Calls that were started meanwhile are the attendant's, and this one with them.
                     *left = None;
                     return self.leave_to_others(token, waker);
@@ -241,12 +252,6 @@ impl Driver {
     /// their turn first, and may start calls as well.
     pub fn may_look(&self) -> bool {
         self.is_polite() && self.company.is_none(self.looks_free && self.is_side_by_side())
-    }
-
-    /// Whether a call that was started alone is sent by the attendant, together with those that others are about to start: the
-    /// peer has no other processor, so that nothing is lost by it.
-    pub fn gathers(&self) -> bool {
-        self.is_polite() && !self.is_side_by_side() && self.company.is_known()
     }
 
     /// Leaves the processor to the other tasks that are ready, to look again after them.

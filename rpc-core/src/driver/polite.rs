@@ -148,14 +148,18 @@ impl Patience {
         self.room > 0 && !self.in_vain
     }
 
-    /// Something has come: whether it came in a pause, or only after one, as soon as others had had the processor.
-    pub(super) fn outcome(&self, host: &dyn Host) -> Option<bool> {
-        if self.pauses && self.looks > 0 {
-            return Some(true);
+    /// Whether a pause has lasted long enough without bringing anything.
+    pub(super) fn has_paused(&self) -> bool {
+        self.paused_until != 0
+    }
+
+    /// Something has come: whether it came after a pause, as soon as others had had the processor. `None`: there was no pause.
+    pub(super) fn in_vain(&self, host: &dyn Host) -> Option<bool> {
+        if self.looks == 0 || !(self.pauses || self.has_paused()) {
+            return None;
         }
-        let after_a_pause = self.paused_until != 0 && self.looks <= self.paused_until + 1;
         let others_had_it = || host.now().as_nanos() > self.since.as_nanos() + self.passed + nanos(AT_ONCE);
-        (after_a_pause && others_had_it()).then_some(false)
+        Some(!self.pauses && self.looks <= self.paused_until + 1 && others_had_it())
     }
 
     /// What comes after a look that has found nothing.
@@ -238,7 +242,7 @@ impl Default for Company {
 /// One call in so many lets others have their turn first, to see whether there are any; and each while something speaks for it.
 const SAMPLE: u32 = 16;
 
-/// The same for calls that take half a microsecond each: others wait no longer for their turn.
+/// The same where a call with its answer takes half a microsecond, as long as the peer has a processor for it.
 const SAMPLE_OF_SHORT: u32 = 64;
 
 /// What a late return to a task says: another task was polled, or only another process had the processor. A return in time
@@ -276,9 +280,9 @@ mod tests {
     use super::*;
     use crate::testkit::Clockwork;
 
-    /// A wait by the clock of the test: what has come of its pause when something comes after so many looks, the last of them
-    /// after others had the processor for so long.
-    fn outcome(looks: u32, others: Duration) -> Option<bool> {
+    /// A wait by the clock of the test: whether its pause was in vain when something comes after so many looks, the last of
+    /// them after others had the processor for so long.
+    fn in_vain(looks: u32, others: Duration) -> Option<bool> {
         let clock = Clockwork::default();
         let mut now = Time::from_nanos(1_000_000);
         let mut patience = Patience::new(Waiting::Auto, 1, false);
@@ -288,20 +292,20 @@ mod tests {
             now = now + if moment == Moment::Passed { Duration::from_nanos(100) } else { others };
         }
         clock.set(now);
-        let outcome = patience.outcome(&clock);
+        let in_vain = patience.in_vain(&clock);
         patience.rest(&clock);
-        outcome
+        in_vain
     }
 
     #[test]
-    fn a_pause_was_worth_it_or_in_vain_or_says_nothing() {
+    fn a_pause_was_in_vain_if_the_answer_came_once_others_had_the_processor() {
         let (short, long) = (Duration::from_nanos(400), Duration::from_micros(5));
-        assert_eq!(outcome(0, long), None, "it was there at once");
-        assert_eq!(outcome(3, long), Some(true));
-        let in_vain = (LOOKS..4 * LOOKS).find(|looks| outcome(*looks, long) == Some(false));
-        let in_vain = in_vain.expect("a pause ends, and the peer has had the processor since");
-        assert_eq!(outcome(in_vain, short), None, "nobody had it meanwhile");
-        assert_eq!(outcome(in_vain + 2, long), None, "the answer took longer than that");
+        assert_eq!(in_vain(0, long), None, "it was there at once");
+        assert_eq!(in_vain(3, long), Some(false));
+        let end = (LOOKS..4 * LOOKS).find(|looks| in_vain(*looks, long) == Some(true));
+        let end = end.expect("a pause ends, and the peer has had the processor since");
+        assert_eq!(in_vain(end, short), Some(false), "nobody had it meanwhile");
+        assert_eq!(in_vain(end + 2, long), Some(false), "the answer took longer than that");
     }
 
     #[test]
