@@ -55,9 +55,7 @@ pub trait Dispatch: Send + Sync {
     fn dispatch(&self, driver: &Arc<Driver>, request: Request, place: &mut InPlace);
 
     /// To serve a request of this method of this service has kept the driver from everything else for `held`: long.
-    fn note_hold(&self, driver: &Driver, object: u32, method: u16, held: Duration) {
-        let _ = (driver, object, method, held);
-    }
+    fn note_hold(&self, driver: &Driver, object: u32, method: u16, held: Duration);
 }
 
 /// What one call after the other that is served in place leaves to whoever dispatches.

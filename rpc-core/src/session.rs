@@ -154,11 +154,6 @@ impl Session {
         self.lock().machine.outstanding()
     }
 
-    /// Whether one call is outstanding.
-    pub fn is_alone(&self) -> bool {
-        self.outstanding() == 1
-    }
-
     /// What is likely to come next, now that something has come.
     pub fn expected(&self) -> Expected {
         let inner = self.lock();

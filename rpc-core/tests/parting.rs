@@ -123,6 +123,7 @@ impl Dispatch for Counting {
         self.0.fetch_add(1, Ordering::SeqCst);
         driver.session().finish(request.key, Outcome::Value(Vec::new()));
     }
+    fn note_hold(&self, _: &Driver, _: u32, _: u16, _: Duration) {}
 }
 
 /// A detached call, a goodbye, and the end of the process, all seen at once.

@@ -234,7 +234,7 @@ impl<T, E: From<Error>> Call<T, E> {
             if settled.is_some() {
                 return settled;
             }
-            alone = Some(driver.session().is_alone());
+            alone = Some(driver.session().outstanding() == 1);
         }
     }
 
@@ -251,12 +251,17 @@ impl<T, E: From<Error>> Call<T, E> {
     /// # Ok::<(), farcall::Error>(())
     /// ```
     pub fn submit(mut self) -> Self {
+        self.send();
+        self
+    }
+
+    /// Starts the call unless it has been started, and sends it if whoever was to send it has not come to it.
+    fn send(&mut self) {
         match (self.start(None, Departure::AtOnce, false), &self.state) {
             (Some(started), _) => self.driver().flush_at(started.at),
             (None, State::Started(_)) => self.driver().flush(),
             (None, _) => {}
         }
-        self
     }
 
     /// The result, if it is there: without blocking, and without anybody else reading for this connection. Starts the
@@ -309,9 +314,7 @@ impl<T, E: From<Error>> Call<T, E> {
         T: Send + 'static,
         E: Send + 'static,
     {
-        if let Some(started) = self.start(None, Departure::AtOnce, false) {
-            self.driver().flush_at(started.at);
-        }
+        self.send();
         let host = Arc::clone(self.driver().host());
         host.call_back(Box::pin(async move { f(self.await) }))
     }

@@ -59,6 +59,7 @@ impl Driver {
             // With the hello has come what the kernel knows of the peer.
             turn.post = None;
             let processors = self.host.processors(link.peer().pid);
+            // Of what is not known the best is assumed until the waits show otherwise.
             if processors.is_none() {
                 self.doubt.begin();
             }

@@ -60,8 +60,7 @@ impl Driver {
     pub fn patience(&self, alone: bool) -> Option<Patience> {
         let room = if alone { self.room.load(Ordering::Relaxed) } else { 0 };
         let mut patience = Patience::new(self.waiting, room, self.looks_free);
-        patience.allow(self.weight.longer());
-        patience.set_in_vain(room > 0 && !self.doubt.lets_pause());
+        self.prepare(&mut patience);
         (self.waiting != Waiting::Park).then_some(patience)
     }
 
@@ -78,8 +77,13 @@ impl Driver {
     /// Something has come: the wait begins again.
     pub fn renew(&self, patience: &mut Patience) {
         patience.renew();
+        self.prepare(patience);
+    }
+
+    /// A wait is about to begin: how long it lasts, and whether to pause is worth it.
+    fn prepare(&self, patience: &mut Patience) {
         patience.allow(self.weight.longer());
-        patience.set_in_vain(!self.doubt.lets_pause());
+        patience.set_in_vain(patience.has_room() && !self.doubt.lets_pause());
     }
 
     /// Whether more is likely to come soon, now that something has come: nothing is in its way.
@@ -106,7 +110,7 @@ impl Driver {
             let is_quiet = turn.link.as_ref().and_then(|link| link.is_quiet()) == Some(true);
             if !is_quiet || is_due {
                 turn.lone = looks > 0 && self.looks_free;
-                let in_vain = if self.doubt.is_open() { patience.in_vain(&*self.host) } else { None };
+                let in_vain = if self.doubt.is_open() { patience.was_in_vain(&*self.host) } else { None };
                 return Row::Ready { turn, is_due, now, in_vain };
             }
             let moment = self.moment(patience);
@@ -131,9 +135,7 @@ impl Driver {
     /// A wait has come to its end, and with it perhaps a sign whether the peer has a processor of its own.
     #[inline]
     fn note_pause(&self, in_vain: Option<bool>) {
-        if let Some(in_vain) = in_vain
-            && self.doubt.is_open()
-        {
+        if let Some(in_vain) = in_vain {
             self.doubt.learn(in_vain);
         }
     }

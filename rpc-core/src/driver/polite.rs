@@ -139,13 +139,19 @@ impl Patience {
         self.lasts = nanos(LOOK_AGAIN) + nanos(longer);
     }
 
-    /// Whether this wait pauses, as far as others have shown.
+    /// Whether some may pause at all.
+    pub(super) fn has_room(&self) -> bool {
+        self.room > 0
+    }
+
+    /// To pause would be in vain, or not, as other waits have shown.
     pub(super) fn set_in_vain(&mut self, in_vain: bool) {
         self.in_vain = in_vain;
     }
 
+    /// Whether this wait begins with a pause, if not too many pause already.
     pub(super) fn may_pause(&self) -> bool {
-        self.room > 0 && !self.in_vain
+        self.has_room() && !self.in_vain
     }
 
     /// Whether a pause has lasted long enough without bringing anything.
@@ -154,7 +160,7 @@ impl Patience {
     }
 
     /// Something has come: whether it came after a pause, as soon as others had had the processor. `None`: there was no pause.
-    pub(super) fn in_vain(&self, host: &dyn Host) -> Option<bool> {
+    pub(super) fn was_in_vain(&self, host: &dyn Host) -> Option<bool> {
         if self.looks == 0 || !(self.pauses || self.has_paused()) {
             return None;
         }
@@ -292,7 +298,7 @@ mod tests {
             now = now + if moment == Moment::Passed { Duration::from_nanos(100) } else { others };
         }
         clock.set(now);
-        let in_vain = patience.in_vain(&clock);
+        let in_vain = patience.was_in_vain(&clock);
         patience.rest(&clock);
         in_vain
     }

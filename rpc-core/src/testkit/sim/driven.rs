@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::bare::gone;
 use super::end::{Asked, End, Ended, Start};
@@ -34,6 +35,8 @@ impl Dispatch for Everything {
     }
 
     fn dispatch(&self, _: &Arc<Driver>, _: Request, _: &mut InPlace) {}
+
+    fn note_hold(&self, _: &Driver, _: u32, _: u16, _: Duration) {}
 }
 
 impl Driven {
