@@ -294,23 +294,23 @@ impl Session {
     pub fn finish(&self, key: InKey, outcome: Outcome) {
         let mut inner = self.lock();
         let watcher = inner.running.forget(key);
-        inner.end(key, outcome, None);
+        inner.end(key, outcome, None::<fn(&mut Outgoing) -> bool>);
         drop(inner);
         drop(watcher);
     }
 
-    /// The same for whoever has the right to dispatch, with the [next request](Self::next_request). The verdict is put `out`,
-    /// to be sent now, if nothing is in front of it.
+    /// The same for whoever has the right to dispatch, with the [next request](Self::next_request). The verdict's frame goes to
+    /// `send`, if nothing is in front of it, which says whether it took it: while the session is locked.
     #[inline(always)]
     pub fn finish_and_next(
         &self,
         key: InKey,
         outcome: Outcome,
-        out: Option<&mut Option<Outgoing>>,
+        send: Option<impl FnOnce(&mut Outgoing) -> bool>,
     ) -> Option<Request> {
         let mut inner = self.lock();
+        inner.end(key, outcome, send);
         let watcher = inner.running.forget(key);
-        inner.end(key, outcome, out);
         let next = inner.go_on();
         drop(inner);
         drop(watcher);
@@ -336,12 +336,12 @@ impl Session {
 
 impl Inner {
     #[inline(always)]
-    fn end(&mut self, key: InKey, outcome: Outcome, out: Option<&mut Option<Outgoing>>) {
+    fn end(&mut self, key: InKey, outcome: Outcome, send: Option<impl FnOnce(&mut Outgoing) -> bool>) {
         // Who waits until all is sent is told by a step.
         let is_watched = !self.watchers.is_empty() || self.machine.is_closing();
-        match (outcome, out.filter(|_| !is_watched)) {
-            (Outcome::Value(buf), Some(out)) => self.machine.reply_now(key, false, buf, out),
-            (Outcome::Failed(buf), Some(out)) => self.machine.reply_now(key, true, buf, out),
+        match (outcome, send.filter(|_| !is_watched)) {
+            (Outcome::Value(buf), Some(send)) => self.machine.reply_now(key, false, buf, send),
+            (Outcome::Failed(buf), Some(send)) => self.machine.reply_now(key, true, buf, send),
             (Outcome::Value(buf), None) => self.machine.reply(key, false, buf),
             (Outcome::Failed(buf), None) => self.machine.reply(key, true, buf),
             (Outcome::Bytes { failed, front, bytes }, _) => {

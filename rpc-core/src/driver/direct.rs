@@ -8,9 +8,27 @@ use std::task::Waker;
 use crate::driver::Driver;
 use crate::driver::turn::Turn;
 use crate::error::Error;
-use crate::proto::{InKey, Outgoing};
+use crate::proto::{Body, InKey, Outgoing};
 use crate::session::{CallParts, Departure, Outcome, Request, Started};
 use crate::transport::{OutFrame, Sent};
+
+/// What has become of a frame that was to leave at once.
+enum Leaving {
+    /// There was none.
+    Nothing,
+    /// The link would not take it: the session has it.
+    Refused,
+    /// The link has taken so many bytes; what is left of it is its buffer.
+    Sent(usize, Body),
+    /// It is to be sent once the session is free.
+    Kept(Outgoing),
+}
+
+/// The frame as the link takes it.
+#[inline(always)]
+pub(super) fn parts_of(frame: &Outgoing) -> OutFrame<'_> {
+    OutFrame { head: frame.head.as_slice(), body: frame.body() }
+}
 
 impl Turn {
     /// Whether a frame that is made now may go to the link as the next.
@@ -35,7 +53,7 @@ impl Driver {
         let queued = departure == Departure::WithOthers && !self.looks_free;
         let turn = if queued { None } else { self.turn.try_lock().ok() };
         let Some(mut turn) = turn else {
-            return self.session.start(parts, waker, Departure::WithOthers, &mut None);
+            return self.session.start(parts, waker, Departure::WithOthers, |_| false);
         };
         let goes = match departure {
             _ if !turn.is_clear() => Departure::WithOthers,
@@ -45,14 +63,15 @@ impl Driver {
         if awake {
             turn.stay_awake();
         }
-        let mut out = None;
-        let result = self.session.start(parts, waker, goes, &mut out);
+        let mut leaving = Leaving::Nothing;
+        let result =
+            self.session.start(parts, waker, goes, |frame| self.hand_over(&mut turn, frame, &mut leaving));
         let flushes = match (departure, &result) {
             (Departure::AtOnce, _) => true,
             (Departure::AtOnceIfAlone, Ok(started)) => started.alone,
             _ => false,
         };
-        let sent = self.hand_over(&mut turn, &mut out, flushes);
+        let sent = self.see_off(&mut turn, leaving, flushes);
         self.let_go(turn, sent);
         result
     }
@@ -63,32 +82,59 @@ impl Driver {
         let Some((key, outcome)) = ended else { return self.session.next_request() };
         let queued = self.session.has_requests() && !self.looks_free;
         let turn = if queued { None } else { self.turn.try_lock().ok() };
-        let Some(mut turn) = turn else { return self.session.finish_and_next(key, outcome, None) };
-        let mut out = None;
-        let straight = turn.is_clear().then_some(&mut out);
-        let next = self.session.finish_and_next(key, outcome, straight);
-        let sent = self.hand_over(&mut turn, &mut out, next.is_none());
+        let mut leaving = Leaving::Nothing;
+        let Some(mut turn) = turn else {
+            return self.session.finish_and_next(key, outcome, None::<fn(&mut Outgoing) -> bool>);
+        };
+        let is_clear = turn.is_clear();
+        let send = |frame: &mut Outgoing| self.hand_over(&mut turn, frame, &mut leaving);
+        let next = self.session.finish_and_next(key, outcome, is_clear.then_some(send));
+        let sent = self.see_off(&mut turn, leaving, next.is_none());
         self.let_go(turn, sent);
         next
     }
 
-    /// Gives the frame to the link, if there is one; `false`: the link is full, or at its end, and a flush finds out what
-    /// follows. The frame lies where it was made: to move it before it has settled costs more than to make it.
+    /// Takes a frame out of the session's hands, which is locked: where the link takes it without a system call it is there
+    /// already when it is noted, otherwise it is kept. `false`: the link is full, or at its end, and a flush finds out what
+    /// follows.
+    ///
+    /// The frame lies where it was made: to move it before it has settled costs more than to make it.
+    #[inline(always)]
+    fn hand_over(&self, turn: &mut Turn, frame: &mut Outgoing, leaving: &mut Leaving) -> bool {
+        if !self.looks_free {
+            *leaving = Leaving::Kept(frame.take());
+            return true;
+        }
+        let Some(link) = &mut turn.link else { return false };
+        let parts = parts_of(frame);
+        let taken = matches!(link.send(parts), Ok(Sent::Taken));
+        *leaving = if taken { Leaving::Sent(parts.size(), frame.take_body()) } else { Leaving::Refused };
+        taken
+    }
+
+    /// Sends what was kept, and what was sent it makes known; `false`: a flush finds out what follows.
     ///
     /// `flushes`: nothing else is about to follow.
     #[inline(always)]
-    fn hand_over(&self, turn: &mut Turn, out: &mut Option<Outgoing>, flushes: bool) -> bool {
-        let Some(frame) = out else { return true };
-        let Some(link) = &mut turn.link else { return false };
-        let parts = OutFrame { head: frame.head.as_slice(), body: frame.body() };
-        if !matches!(link.send(parts), Ok(Sent::Taken)) {
-            turn.frames.extend(out.take());
-            return false;
-        }
-        self.note_move(parts.size());
+    fn see_off(&self, turn: &mut Turn, leaving: Leaving, flushes: bool) -> bool {
+        let Some(link) = &mut turn.link else { return matches!(leaving, Leaving::Nothing) };
+        let (bytes, mut body) = match leaving {
+            Leaving::Nothing => return true,
+            Leaving::Refused => return false,
+            Leaving::Sent(bytes, body) => (bytes, body),
+            Leaving::Kept(mut frame) => {
+                let parts = parts_of(&frame);
+                if !matches!(link.send(parts), Ok(Sent::Taken)) {
+                    turn.frames.push_back(frame);
+                    return false;
+                }
+                (parts.size(), frame.take_body())
+            }
+        };
+        self.note_move(bytes);
         self.unflushed.store(!flushes, Ordering::Relaxed);
         let flushed = !flushes || matches!(link.flush(), Ok(Sent::Taken));
-        frame.body.recycle();
+        body.recycle();
         flushed
     }
 

@@ -4,12 +4,13 @@ use std::io::ErrorKind;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
+use crate::driver::direct::parts_of;
 use crate::driver::turn::{Stopped, Turn};
 use crate::driver::{Driver, Receive};
 use crate::error::{Code, Error, Fate, Gone};
 use crate::proto::Handed;
 use crate::session::{Chores, Rare};
-use crate::transport::{Link, LinkFault, OutFrame, Sent};
+use crate::transport::{Link, LinkFault, Sent};
 
 impl Driver {
     /// Ends the session of a peer that has closed, once what it has left behind has been dispatched, or cannot be.
@@ -74,7 +75,7 @@ impl Driver {
         let error = Error::new(Code::ProtocolViolation, Fate::Unknown, rule);
         self.session.close(&error);
         while !waiting && let Some(frame) = self.session.transmit(self.host.now()) {
-            let sent = link.send(OutFrame { head: frame.head.as_slice(), body: frame.body() });
+            let sent = link.send(parts_of(&frame));
             if !matches!(sent, Ok(Sent::Taken)) {
                 break;
             }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
+use crate::driver::direct::parts_of;
 use crate::driver::intake::Intake;
 use crate::driver::wait::Post;
 use crate::driver::{Driver, Home, InPlace, Wants};
@@ -12,7 +13,7 @@ use crate::limits::{FLUSH_EVERY, HANDLER_HOLD, TURN_BYTES, TURN_FRAMES};
 use crate::proto::Outgoing;
 use crate::session::{Chores, Rare, Request, Settled};
 use crate::time::Time;
-use crate::transport::{Link, OutFrame, Sent};
+use crate::transport::{Link, Sent};
 
 /// Whether a turn receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -308,7 +309,7 @@ impl Driver {
                 (turn.paused, watched, more) = (step.over_budget, step.watched, step.more);
             }
             while let Some(frame) = turn.frames.front() {
-                let out = OutFrame { head: frame.head.as_slice(), body: frame.body() };
+                let out = parts_of(frame);
                 if link.send(out).map_err(|fault| self.fault(fault))? == Sent::WouldBlock {
                     blocked = true;
                     break;

@@ -23,32 +23,40 @@ impl Machine {
         }
     }
 
-    /// The same for a call that is to be handed `out` at once, if nothing is in front of it; otherwise it waits like others.
+    /// The same for a call that is to leave at once: if nothing is in front of it, its frame goes to `send`, which says whether
+    /// it took it. Otherwise the call waits like others; `true`: it has left.
+    ///
+    /// The frame goes first and the call is noted thereafter: the peer begins meanwhile.
     ///
     /// # Errors
     /// As [`call`](Machine::call).
     #[inline(always)]
     pub fn call_now(
         &mut self,
-        call: NewCall,
+        mut call: NewCall,
         now: Time,
-        out: &mut Option<Outgoing>,
-    ) -> Result<OutKey, (Error, NewCall)> {
+        send: impl FnOnce(&mut Outgoing) -> bool,
+    ) -> Result<(OutKey, bool), (Error, NewCall)> {
         let is_clear = |peer: &PeerLimits| {
             call.body.len() <= self.calls_out.fragment()
                 && self.outbox.is_empty()
                 && self.calls_out.is_clear(peer.window)
         };
         if !self.peer.as_ref().is_some_and(is_clear) {
-            return self.call(call);
+            return self.call(call).map(|key| (key, false));
         }
         if let Some(error) = self.check_call(&call) {
             return Err((error, call));
         }
+        let mut frame = self.calls_out.frame_of_next(&mut call, now);
+        if !send(&mut frame) {
+            call.body = frame.into_message();
+            return self.call(call).map(|key| (key, false));
+        }
         self.hasten(call.latest());
         self.expect_answer(now);
         self.handed_out = self.handed_out.saturating_add(1);
-        Ok(self.calls_out.add_and_pop(call, now, self.handed_out, out))
+        Ok((self.calls_out.add_sent(&call, self.handed_out), true))
     }
 
     /// A call is about to be handed out.

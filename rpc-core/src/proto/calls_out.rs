@@ -184,35 +184,38 @@ impl CallsOut {
         OutKey(key)
     }
 
-    /// Adds a call and hands its only frame `out`, for which there is credit: nothing is in front of it.
+    /// The only frame of the call that is to be the next in flight: its arguments go with it.
     #[inline(always)]
-    pub(super) fn add_and_pop(
-        &mut self,
-        call: NewCall,
-        now: Time,
-        frame: u64,
-        out: &mut Option<Outgoing>,
-    ) -> OutKey {
-        let latest = call.latest();
-        let place = self.flight.vacant_key();
-        let id = self.next_id(place);
-        let phase = Phase::Sent { frame };
-        let key = self.calls.insert(CallOut { id, token: Some(call.token), detached: false, latest, phase });
-        let key = u32::try_from(key).expect("calls are bounded far below 2^32");
-        self.flight.insert(key);
-        self.earliest = Some(self.earliest.map_or(latest, |earliest| earliest.min(latest)));
-        let NewCall { object, method, body, at, deadline: until, cause, priority, .. } = call;
-        let head = Head { method, object, ..Head::new(Kind::Call, id) };
+    pub(super) fn frame_of_next(&self, call: &mut NewCall, now: Time) -> Outgoing {
+        let body = std::mem::take(&mut call.body);
+        let NewCall { object, method, at, deadline: until, cause, priority, .. } = *call;
+        let head = Head { method, object, ..Head::new(Kind::Call, self.next_id()) };
         let deadline = Some(until.since(now.max(at)));
         let options = Options { deadline, cause, priority, detached: false, refused: None };
-        *out = Some(Outgoing { head: head.encode(options), body: Body::Whole(body) });
+        Outgoing { head: head.encode(options), body: Body::Whole(body) }
+    }
+
+    /// Adds the call whose [frame](Self::frame_of_next) has left.
+    #[inline(always)]
+    pub(super) fn add_sent(&mut self, call: &NewCall, frame: u64) -> OutKey {
+        let latest = call.latest();
+        let (id, phase) = (self.next_id(), Phase::Sent { frame });
+        let key = self.calls.insert(CallOut { id, token: Some(call.token), detached: false, latest, phase });
+        let key = u32::try_from(key).expect("calls are bounded far below 2^32");
+        self.take_off(key);
+        self.earliest = Some(self.earliest.map_or(latest, |earliest| earliest.min(latest)));
         OutKey(key)
     }
 
-    /// The number of the next call in flight, which has this place.
-    fn next_id(&mut self, place: usize) -> u64 {
+    /// The number of the next call in flight: its place in the table, and how many were before it.
+    fn next_id(&self) -> u64 {
+        ((self.sequence + 1) << PLACE_BITS) | self.flight.vacant_key() as u64
+    }
+
+    /// The call with this key is in flight from now on, under the next number.
+    fn take_off(&mut self, key: u32) {
         self.sequence += 1;
-        (self.sequence << PLACE_BITS) | place as u64
+        self.flight.insert(key);
     }
 
     /// Whether nothing is in front of a call that is added now, and there is credit for it.
@@ -238,8 +241,8 @@ impl CallsOut {
                     if detached {
                         self.detached -= weight(&body);
                     }
-                    let place = self.flight.insert(key);
-                    let id = self.next_id(place);
+                    let id = self.next_id();
+                    self.take_off(key);
                     let call = &mut self.calls[key as usize];
                     call.id = id;
                     let head = Head { method, object, ..Head::new(Kind::Call, call.id) };

@@ -37,6 +37,25 @@ impl Outgoing {
         Outgoing { head: head.encode(Options::default()), body: Body::Whole(payload) }
     }
 
+    /// The payload of a frame that is a whole message.
+    pub(super) fn into_message(self) -> Vec<u8> {
+        match self.body {
+            Body::Whole(bytes) => bytes,
+            Body::Part(bytes, range) => bytes[range].to_vec(),
+        }
+    }
+
+    /// Takes the payload out.
+    #[inline]
+    pub fn take_body(&mut self) -> Body {
+        std::mem::replace(&mut self.body, Body::Whole(Vec::new()))
+    }
+
+    /// Takes the frame out and leaves nothing of use.
+    pub fn take(&mut self) -> Outgoing {
+        Outgoing { head: self.head, body: self.take_body() }
+    }
+
     /// The payload's bytes.
     pub fn body(&self) -> &[u8] {
         match &self.body {

@@ -63,20 +63,31 @@ impl Machine {
         Some(if failed { Flags::FAILED } else { Flags::NONE })
     }
 
-    /// The same for a verdict that is to be handed `out` at once, if nothing is in front of it; otherwise it waits like others.
+    /// The same for a verdict that is to leave at once: if nothing is in front of it, its frame goes to `send`, which says
+    /// whether it took it. Otherwise it waits like others.
     #[inline(always)]
-    pub fn reply_now(&mut self, key: InKey, failed: bool, payload: Vec<u8>, out: &mut Option<Outgoing>) {
+    pub fn reply_now(
+        &mut self,
+        key: InKey,
+        failed: bool,
+        payload: Vec<u8>,
+        send: impl FnOnce(&mut Outgoing) -> bool,
+    ) {
         let limit = self.peer.as_ref().map_or(0, |peer| peer.max_message);
         if !self.outbox.is_open_and_empty() || payload.len() > limit.min(self.calls_out.fragment()) {
             return self.reply(key, failed, payload);
         }
-        if self.calls_in.remove(key).is_none() {
+        if self.calls_in.stage(key).is_none() {
             return;
         }
+        let flags = if failed { Flags::FAILED } else { Flags::NONE };
+        let mut frame = Outgoing::control(Head { flags, ..Head::new(Kind::Reply, key.id()) }, payload);
+        if !send(&mut frame) {
+            return self.reply(key, failed, frame.into_message());
+        }
+        self.calls_in.remove(key);
         self.handed_out = self.handed_out.saturating_add(1);
         self.calls_next = true;
-        let flags = if failed { Flags::FAILED } else { Flags::NONE };
-        *out = Some(Outgoing::control(Head { flags, ..Head::new(Kind::Reply, key.id()) }, payload));
     }
 
     /// The call ended without a value. A verdict already given stands.

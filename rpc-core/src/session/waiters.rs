@@ -117,8 +117,8 @@ pub struct CallParts {
 }
 
 impl Session {
-    /// Starts a call; `waker` is woken with its verdict, unless the caller looks for it. What is put `out` is to be sent now,
-    /// as `departure` asks.
+    /// Starts a call; `waker` is woken with its verdict, unless the caller looks for it. If it leaves now, as `departure` asks,
+    /// its frame goes to `send`, which says whether it took it: while the session is locked, and before the call is noted.
     ///
     /// # Errors
     /// As [`Machine::call`](crate::proto::Machine::call), or why the session has ended; `NotSent`. The arguments' buffer
@@ -128,7 +128,7 @@ impl Session {
         parts: CallParts,
         mut waker: Option<Waker>,
         departure: Departure,
-        out: &mut Option<Outgoing>,
+        send: impl FnOnce(&mut Outgoing) -> bool,
     ) -> Result<Started, (Error, Vec<u8>)> {
         let CallParts { object, method, body, now, deadline, cause, looks, priority } = parts;
         let mut inner = self.lock();
@@ -144,13 +144,17 @@ impl Session {
         let entry = inner.waiters.slots.vacant_key();
         let token = u32::try_from(entry).expect("calls are bounded far below 2^32");
         let call = NewCall { token, object, method, body, at: now, deadline, cause, priority };
-        let called = if at_once { inner.machine.call_now(call, now, out) } else { inner.machine.call(call) };
-        let key = called.map_err(|(error, call)| (error, call.body))?;
+        let called = if at_once {
+            inner.machine.call_now(call, now, send)
+        } else {
+            inner.machine.call(call).map(|key| (key, false))
+        };
+        let (key, has_left) = called.map_err(|(error, call)| (error, call.body))?;
         // Dropped when the lock is free, if it is not wanted.
         let waker = if alone && looks { None } else { waker.take() };
         inner.waiters.slots.insert(Waiter { key, settled: None, waker });
         let sooner = inner.armed.is_none_or(|armed| deadline < armed);
-        let together = if out.is_some() { inner.machine.outstanding() } else { inner.machine.queued() };
+        let together = if has_left { inner.machine.outstanding() } else { inner.machine.queued() };
         let many = together.is_multiple_of(FLUSH_EVERY);
         Ok(Started { token, alone, many, at: now, sooner })
     }
