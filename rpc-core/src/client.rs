@@ -6,10 +6,10 @@ mod batch;
 mod call;
 mod close;
 mod connection;
+mod course;
 mod pool;
 mod priority;
 mod reply;
-mod starting;
 
 pub use batch::submit_all;
 pub use call::{Call, call};

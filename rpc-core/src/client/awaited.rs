@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::client::Call;
-use crate::client::call::State;
+use crate::client::course::State;
 use crate::driver::Looked;
 use crate::error::Error;
 use crate::session::Departure;
@@ -15,7 +15,7 @@ impl<T, E: From<Error>> Future for Call<T, E> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let is_new = matches!(this.state, State::Encoded(_));
+        let is_new = matches!(this.course.state, State::Encoded(_));
         if is_new {
             this.choose();
         }
@@ -23,10 +23,10 @@ impl<T, E: From<Error>> Future for Call<T, E> {
         // Who looks itself needs no waker until others are to look for it.
         let waker = (!looks).then(|| cx.waker());
         let started = this.start(waker, Departure::AtOnceIfAlone, looks);
-        let State::Started(token) = this.state else { return Poll::Ready(this.refused()) };
+        let State::Started(token) = this.course.state else { return Poll::Ready(this.refused()) };
         let mut sooner = false;
         if let Some(started) = started {
-            let driver = &this.core.connection.handle().driver;
+            let driver = this.core.driver();
             this.patience = started.alone.then(|| driver.patience(true)).flatten();
             let looks = this.patience.is_some() && looks;
             if looks {
@@ -48,10 +48,10 @@ impl<T, E: From<Error>> Future for Call<T, E> {
         }
         // A call that was started just now and does not look has its waker in place.
         if looks || started.is_none() || this.patience.is_some() {
-            let driver = &this.core.connection.handle().driver;
+            let driver = this.core.driver();
             match driver.look_for(token, cx.waker(), &mut this.patience) {
                 Looked::Settled(settled) => {
-                    this.state = State::Done;
+                    this.course.state = State::Done;
                     if this.ends_again(&settled) {
                         return self.poll(cx);
                     }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::buffers;
+use crate::client::course::{Course, State};
 use crate::client::pool::Pooled;
 use crate::client::{ClientCore, Reply};
 use crate::codec::Encodings;
-use crate::driver::{Driver, Patience, with_thread_waker};
+use crate::driver::{Driver, Patience};
 use crate::error::{Code, Error, Fate};
 use crate::session::{Departure, Settled};
 
@@ -44,24 +45,12 @@ use crate::session::{Departure, Settled};
 #[must_use = "a call does nothing until it is awaited, waited for, submitted or detached"]
 pub struct Call<T, E = Error> {
     pub(super) core: ClientCore,
-    pub(super) method: u16,
-    pub(super) deadline: Duration,
-    pub(super) priority: u8,
+    pub(super) course: Course,
     decode: fn(Reply<'_>) -> Result<T, E>,
-    pub(super) state: State,
     /// What is left of it while the call is polled and looks for its verdict itself.
     pub(super) patience: Option<Patience>,
     /// What a call of a pool needs to be sent again.
     pub(super) pooled: Option<Box<Pooled>>,
-}
-
-#[derive(Debug)]
-pub(super) enum State {
-    Encoded(Vec<u8>),
-    /// It could not be encoded or started.
-    Refused(Error),
-    Started(u32),
-    Done,
 }
 
 /// A call of `method` with these arguments, for generated code.
@@ -76,23 +65,16 @@ pub fn call<T, E, A: Encodings>(
         Ok(()) => State::Encoded(buf),
         Err(error) => State::Refused(error.into_error(Fate::NotSent)),
     };
-    Call {
-        core: core.clone(),
-        method,
-        deadline: core.connection.policy().deadline,
-        priority: 0,
-        decode,
-        state,
-        patience: None,
-        pooled: None,
-    }
+    let deadline = core.connection.policy().deadline;
+    let course = Course { method, deadline, priority: 0, state };
+    Call { core: core.clone(), course, decode, patience: None, pooled: None }
 }
 
 impl<T, E> fmt::Debug for Call<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call")
             .field("method", &self.name())
-            .field("state", &self.state)
+            .field("state", &self.course.state)
             .finish_non_exhaustive()
     }
 }
@@ -112,21 +94,21 @@ impl<T, E> Call<T, E> {
     /// # Ok::<(), farcall::Error>(())
     /// ```
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        self.course.deadline = deadline;
         self
     }
 
     fn name(&self) -> String {
-        format!("{}.{}", self.core.descriptor.name(), self.core.descriptor.method_name(self.method))
+        format!("{}.{}", self.core.descriptor.name(), self.core.descriptor.method_name(self.course.method))
     }
 
     pub(super) fn driver(&self) -> &Arc<Driver> {
-        &self.core.connection.handle().driver
+        self.core.driver()
     }
 
     /// What was attempted, in front of why it failed.
     pub(super) fn explain(&self, error: Error) -> Error {
-        let error = self.core.both_sides(self.method, self.doubted(error));
+        let error = self.core.both_sides(self.course.method, self.doubted(error));
         let url = self.core.connection.url();
         if error.to_string().contains(url) {
             return error.context(self.name());
@@ -152,7 +134,7 @@ impl<T, E: From<Error>> Call<T, E> {
 
     /// The result of a call that is not waiting for a verdict.
     pub(super) fn refused(&mut self) -> Result<T, E> {
-        match std::mem::replace(&mut self.state, State::Done) {
+        match std::mem::replace(&mut self.course.state, State::Done) {
             State::Refused(error) => Err(self.explain(error).into()),
             _ => Err(Error::new(Code::Internal, Fate::Unknown, "the call's result was taken before").into()),
         }
@@ -180,61 +162,23 @@ impl<T, E: From<Error>> Call<T, E> {
     /// Waits on the call's connection. `None`: it is ready to be started elsewhere.
     fn wait_here(&mut self) -> Option<Result<T, E>> {
         self.choose();
-        let driver = Arc::clone(self.driver());
-        let mut result = None;
-        let blocked = driver.host().block(&mut || {
-            result = Some(match self.settle(&driver) {
-                Some(settled) => {
-                    self.state = State::Done;
-                    (!self.ends_again(&settled)).then(|| self.finish(settled))
-                }
-                None => (!self.starts_again()).then(|| self.refused()),
-            });
-        });
-        match (result, blocked) {
-            (Some(result), _) => result,
+        let Call { core, course, .. } = self;
+        let mut settled = None;
+        let blocked = core.driver().host().block(&mut || settled = Some(course.settle(core)));
+        match (settled, blocked) {
+            (Some(Some(settled)), _) => {
+                self.course.state = State::Done;
+                (!self.ends_again(&settled)).then(|| self.finish(settled))
+            }
+            (Some(None), _) => (!self.starts_again()).then(|| self.refused()),
             (None, Err(error)) => {
-                let fate =
-                    if matches!(self.state, State::Started(_)) { Fate::Unknown } else { Fate::NotSent };
+                let started = matches!(self.course.state, State::Started(_));
+                let fate = if started { Fate::Unknown } else { Fate::NotSent };
                 Some(Err(self.explain(error.with_fate(fate)).into()))
             }
             (None, Ok(())) => {
                 Some(Err(Error::new(Code::Internal, Fate::Unknown, "the host did not wait").into()))
             }
-        }
-    }
-
-    /// The verdict, for which this thread waits, of a call that is started if need be; `None`: it cannot be.
-    fn settle(&mut self, driver: &Arc<Driver>) -> Option<Settled> {
-        if let State::Started(token) = self.state
-            && let Some(settled) = driver.session().try_take(token)
-        {
-            return Some(settled);
-        }
-        let polite = driver.is_polite();
-        let started = if polite {
-            self.start_here(None, Departure::AtOnce, true)
-        } else {
-            with_thread_waker(|waker| self.start_here(Some(waker), Departure::AtOnce, false))
-        };
-        match started {
-            Some(started) if polite => driver.flush_awake(started.at),
-            Some(started) => driver.flush_at(started.at),
-            None => {}
-        }
-        let State::Started(token) = self.state else { return None };
-        if started.is_none() {
-            // Whoever was to send it, with others, may not come to it.
-            driver.flush();
-        }
-        let mut alone = started.map(|started| started.alone);
-        loop {
-            let waited = driver.wait_politely(token, alone == Some(true));
-            let settled = waited.or_else(|| driver.wait(token, started.is_some() && !polite));
-            if settled.is_some() {
-                return settled;
-            }
-            alone = Some(driver.session().outstanding() == 1);
         }
     }
 
@@ -257,7 +201,7 @@ impl<T, E: From<Error>> Call<T, E> {
 
     /// Starts the call unless it has been started, and sends it if whoever was to send it has not come to it.
     fn send(&mut self) {
-        match (self.start(None, Departure::AtOnce, false), &self.state) {
+        match (self.start(None, Departure::AtOnce, false), &self.course.state) {
             (Some(started), _) => self.driver().flush_at(started.at),
             (None, State::Started(_)) => self.driver().flush(),
             (None, _) => {}
@@ -286,10 +230,10 @@ impl<T, E: From<Error>> Call<T, E> {
         if let Some(started) = self.start(None, Departure::AtOnce, false) {
             self.driver().flush_at(started.at);
         }
-        let State::Started(token) = self.state else { return Some(self.refused()) };
+        let State::Started(token) = self.course.state else { return Some(self.refused()) };
         let driver = Arc::clone(self.driver());
         let settled = driver.session().try_take(token).or_else(|| driver.look_in(token))?;
-        self.state = State::Done;
+        self.course.state = State::Done;
         if self.ends_again(&settled) {
             return self.try_take();
         }
@@ -338,8 +282,8 @@ impl<T, E: From<Error>> Call<T, E> {
     /// ```
     pub fn detach(mut self) -> Result<(), Error> {
         self.start(None, Departure::WithOthers, false);
-        let started = matches!(self.state, State::Started(_));
-        let result = match std::mem::replace(&mut self.state, State::Done) {
+        let started = matches!(self.course.state, State::Started(_));
+        let result = match std::mem::replace(&mut self.course.state, State::Done) {
             State::Started(token) => self.leave(token),
             State::Refused(error) => Err(error),
             State::Encoded(_) | State::Done => Ok(()),
@@ -357,7 +301,7 @@ impl<T, E: From<Error>> Call<T, E> {
 
 impl<T, E> Drop for Call<T, E> {
     fn drop(&mut self) {
-        match std::mem::replace(&mut self.state, State::Done) {
+        match std::mem::replace(&mut self.course.state, State::Done) {
             State::Started(token) => {
                 if self.driver().session().abandon(token) {
                     self.driver().flush_soon();

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::buffers;
-use crate::client::call::State;
 use crate::client::connection::Stub;
+use crate::client::course::State;
 use crate::client::{Call, Connection, Policy};
 use crate::driver::Driver;
 use crate::error::{Code, Error, Fate, Gone};
@@ -192,7 +192,7 @@ impl<T, E> Call<T, E> {
 
     #[cold]
     fn choose_from(&mut self, pool: Arc<dyn Pool>) {
-        let State::Encoded(body) = &self.state else { return };
+        let State::Encoded(body) = &self.course.state else { return };
         let policy = self.core.connection.policy();
         let is_kept = self.is_idempotent() || body.len() <= KEPT;
         let body = is_kept.then(|| {
@@ -208,7 +208,8 @@ impl<T, E> Call<T, E> {
                     Some(Box::new(Pooled { pool, lease, body, policy, since, sent_again: 0, doubt: None }));
             }
             Err(error) => {
-                if let State::Encoded(body) = std::mem::replace(&mut self.state, State::Refused(error)) {
+                if let State::Encoded(body) = std::mem::replace(&mut self.course.state, State::Refused(error))
+                {
                     buffers::give(body);
                 }
             }
@@ -227,12 +228,12 @@ impl<T, E> Call<T, E> {
 
     fn is_idempotent(&self) -> bool {
         let methods = self.core.descriptor.methods();
-        methods.get(usize::from(self.method)).is_some_and(|method| method.is_idempotent())
+        methods.get(usize::from(self.course.method)).is_some_and(|method| method.is_idempotent())
     }
 
     /// Whether the call, which could not be started, has been made ready to be started elsewhere.
     pub(super) fn starts_again(&mut self) -> bool {
-        let State::Refused(error) = &self.state else { return false };
+        let State::Refused(error) = &self.course.state else { return false };
         let error = error.clone();
         self.pooled.is_some() && self.goes_again(&error)
     }
@@ -265,7 +266,7 @@ impl<T, E> Call<T, E> {
             return false;
         }
         let now = self.core.connection.handle().driver.host().now();
-        let left = self.deadline.saturating_sub(now.since(pooled.since));
+        let left = self.course.deadline.saturating_sub(now.since(pooled.since));
         let Ok(member) = pooled.pool.choose() else { return false };
         let (policy, kept) = (pooled.policy, pooled.body.as_ref());
         let Some(body) = kept.filter(|_| !left.is_zero()).map(|kept| {
@@ -285,9 +286,9 @@ impl<T, E> Call<T, E> {
             buffers::give(body);
             return false;
         }
-        self.deadline = left;
+        self.course.deadline = left;
         self.patience = None;
-        self.state = State::Encoded(body);
+        self.course.state = State::Encoded(body);
         true
     }
 }

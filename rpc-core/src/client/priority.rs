@@ -14,7 +14,7 @@ impl<T, E> Call<T, E> {
     /// # Ok::<(), farcall::Error>(())
     /// ```
     pub fn priority(mut self, priority: u8) -> Self {
-        self.priority = priority.min(MAX_PRIORITY);
+        self.course.priority = priority.min(MAX_PRIORITY);
         self
     }
 }

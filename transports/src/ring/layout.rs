@@ -92,7 +92,8 @@ impl Layout {
 /// Lines of a record with a frame of so many bytes.
 #[inline]
 pub(super) fn lines_of(frame: usize) -> u64 {
-    (frame + HEAD).div_ceil(LINE) as u64
+    // A record has at least its head: so much less than a division that rounds up.
+    ((frame + HEAD - 1) / LINE + 1) as u64
 }
 
 /// Where `side` counts the frames that it has taken.

@@ -1,15 +1,34 @@
-//! How a call begins: with what it inherits, on the connection that is chosen for it.
+//! A call's course: how it begins, with what it inherits, on the connection that is chosen for it; and how a thread waits for
+//! its end.
 
 use std::task::Waker;
+use std::time::Duration;
 
 use crate::buffers;
-use crate::client::Call;
-use crate::client::call::State;
+use crate::client::{Call, ClientCore};
 use crate::context;
-use crate::driver::Receive;
+use crate::driver::{Receive, with_thread_waker};
 use crate::error::{Code, Error, Fate};
 use crate::limits::{EXACT, MAX_DEADLINE};
-use crate::session::{CallParts, Departure, Started};
+use crate::session::{CallParts, Departure, Settled, Started};
+
+/// How far a call has come, and what its start needs besides the connection.
+#[derive(Debug)]
+pub(super) struct Course {
+    pub(super) method: u16,
+    pub(super) deadline: Duration,
+    pub(super) priority: u8,
+    pub(super) state: State,
+}
+
+#[derive(Debug)]
+pub(super) enum State {
+    Encoded(Vec<u8>),
+    /// It could not be encoded or started.
+    Refused(Error),
+    Started(u32),
+    Done,
+}
 
 impl<T, E> Call<T, E> {
     /// Starts the call unless it has been started; a call of a pool, where it can be started.
@@ -20,9 +39,9 @@ impl<T, E> Call<T, E> {
         awake: bool,
     ) -> Option<Started> {
         self.choose();
-        let mut started = self.start_here(waker, departure, awake);
+        let mut started = self.course.start(&self.core, waker, departure, awake);
         while started.is_none() && self.starts_again() {
-            started = self.start_here(waker, departure, awake);
+            started = self.course.start(&self.core, waker, departure, awake);
         }
         started
     }
@@ -37,10 +56,13 @@ impl<T, E> Call<T, E> {
         }
         driver.session().detach(token)
     }
+}
 
-    /// Starts the call on its connection unless it has been started.
-    pub(super) fn start_here(
+impl Course {
+    /// Starts the call on this connection unless it has been started.
+    fn start(
         &mut self,
+        core: &ClientCore,
         waker: Option<&Waker>,
         departure: Departure,
         awake: bool,
@@ -52,7 +74,7 @@ impl<T, E> Call<T, E> {
                 return None;
             }
         };
-        let driver = self.driver();
+        let driver = core.driver();
         let (inherited, cause) = context::inherited(driver);
         let deadline = self.deadline.min(MAX_DEADLINE);
         let priority = self.priority;
@@ -66,7 +88,7 @@ impl<T, E> Call<T, E> {
             self.state = State::Refused(Error::new(Code::DeadlineExceeded, Fate::NotSent, text));
             return None;
         }
-        let (object, method) = (self.core.object, self.method);
+        let (object, method) = (core.object, self.method);
         let looks = driver.is_polite();
         let parts = |body| CallParts { object, method, body, now, deadline, cause, looks, priority };
         let mut started = driver.start(parts(body), waker.cloned(), departure, awake);
@@ -88,6 +110,40 @@ impl<T, E> Call<T, E> {
                 self.state = State::Refused(error);
                 None
             }
+        }
+    }
+    /// The verdict, for which this thread waits, of a call that is started if need be; `None`: it cannot be.
+    pub(super) fn settle(&mut self, core: &ClientCore) -> Option<Settled> {
+        let driver = core.driver();
+        if let State::Started(token) = self.state
+            && let Some(settled) = driver.session().try_take(token)
+        {
+            return Some(settled);
+        }
+        let polite = driver.is_polite();
+        let started = if polite {
+            self.start(core, None, Departure::AtOnce, true)
+        } else {
+            with_thread_waker(|waker| self.start(core, Some(waker), Departure::AtOnce, false))
+        };
+        match started {
+            Some(started) if polite => driver.flush_awake(started.at),
+            Some(started) => driver.flush_at(started.at),
+            None => {}
+        }
+        let State::Started(token) = self.state else { return None };
+        if started.is_none() {
+            // Whoever was to send it, with others, may not come to it.
+            driver.flush();
+        }
+        let mut alone = started.map(|started| started.alone);
+        loop {
+            let waited = driver.wait_politely(token, alone == Some(true));
+            let settled = waited.or_else(|| driver.wait(token, started.is_some() && !polite));
+            if settled.is_some() {
+                return settled;
+            }
+            alone = Some(driver.session().outstanding() == 1);
         }
     }
 }
