@@ -183,8 +183,8 @@ impl Story {
             255 => Time::NEVER,
             left => self.now + Duration::from_millis(left.into()),
         };
-        let call = NewCall { token, object: 1, method: 0, body, at: self.now, deadline, cause: None, priority: 0 };
-        if let Ok(key) = self.machine.call(call) {
+        let mut call = NewCall { token, object: 1, method: 0, body, at: self.now, deadline, cause: None, priority: 0 };
+        if let Ok(key) = self.machine.call(&mut call) {
             self.pending.insert(token, key);
             self.next_token += 1;
         }

@@ -32,7 +32,7 @@ use locked::Hints;
 use requests::Requests;
 use running::Running;
 use waiters::Waiters;
-pub use waiters::{CallParts, Departure, Settled, Started};
+pub use waiters::{Caller, Departure, Settled, Started};
 
 /// How things stand after a [`Session::step`].
 #[derive(Debug)]
@@ -340,8 +340,8 @@ impl Inner {
         // Who waits until all is sent is told by a step.
         let is_watched = !self.watchers.is_empty() || self.machine.is_closing();
         match (outcome, send.filter(|_| !is_watched)) {
-            (Outcome::Value(buf), Some(send)) => self.machine.reply_now(key, false, buf, send),
-            (Outcome::Failed(buf), Some(send)) => self.machine.reply_now(key, true, buf, send),
+            (Outcome::Value(buf), Some(send)) => self.reply_now(key, false, buf, send),
+            (Outcome::Failed(buf), Some(send)) => self.reply_now(key, true, buf, send),
             (Outcome::Value(buf), None) => self.machine.reply(key, false, buf),
             (Outcome::Failed(buf), None) => self.machine.reply(key, true, buf),
             (Outcome::Bytes { failed, front, bytes }, _) => {
@@ -350,5 +350,25 @@ impl Inner {
             (Outcome::Refused(error), _) => self.machine.refuse(key, &error),
             (Outcome::Stopped, _) => self.machine.stopped(key),
         }
+    }
+
+    #[inline(always)]
+    fn reply_now(
+        &mut self,
+        key: InKey,
+        failed: bool,
+        buf: Vec<u8>,
+        send: impl FnOnce(&mut Outgoing) -> bool,
+    ) {
+        let buf = match self.machine.reply_at_once(key, failed, buf) {
+            Ok(mut frame) => {
+                if send(&mut frame) {
+                    return self.machine.note_replied(key);
+                }
+                frame.into_message()
+            }
+            Err(buf) => buf,
+        };
+        self.machine.reply(key, failed, buf);
     }
 }

@@ -74,8 +74,9 @@ impl Caller {
 
     fn call(&mut self, token: u32) -> OutKey {
         let (body, deadline) = (vec![1], Time::NEVER);
-        let call = NewCall { token, object: 1, method: 0, body, at: NOW, deadline, cause: None, priority: 0 };
-        self.machine.call(call).map_err(|(error, _)| error).expect("it may wait for credit")
+        let mut call =
+            NewCall { token, object: 1, method: 0, body, at: NOW, deadline, cause: None, priority: 0 };
+        self.machine.call(&mut call).expect("it may wait for credit")
     }
 
     /// Gives a call up, unless its verdict has come.

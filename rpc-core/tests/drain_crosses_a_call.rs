@@ -38,9 +38,9 @@ fn note(event: &Event<'_>, failed: &mut Vec<(u32, Fate)>) {
 
 fn call(machine: &mut Machine, token: u32) {
     let deadline = Time::from_nanos(1_000_000_000);
-    let call =
+    let mut call =
         NewCall { token, object: 1, method: 0, body: vec![7], at: NOW, deadline, cause: None, priority: 0 };
-    machine.call(call).map_err(|(error, _)| error).expect("it can be made");
+    machine.call(&mut call).expect("it can be made");
 }
 
 #[test]

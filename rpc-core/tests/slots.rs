@@ -1,8 +1,10 @@
 //! The slot of a call that has been given its verdict belongs to the next call, whose verdict may come in the same turn.
 
+use std::time::Duration;
+
 use farcall_core::Time;
-use farcall_core::proto::{Machine, Role};
-use farcall_core::session::{CallParts, Chores, Departure, Outcome, Session, Settled};
+use farcall_core::proto::{Machine, NewCall, Role};
+use farcall_core::session::{Caller, Chores, Departure, Outcome, Session, Settled};
 use farcall_core::testkit::config;
 use farcall_core::wire::{Answer, Opened};
 
@@ -22,18 +24,19 @@ fn deliver(from: &Session, to: &Session, chores: &mut Chores) {
 
 /// A call that was started, and is served with what it brought once the server is asked to.
 fn start(session: &Session, argument: u8) -> u32 {
-    let parts = CallParts {
+    let mut call = NewCall {
+        token: 0,
         object: 1,
         method: 0,
         body: vec![argument],
-        now: NOW,
-        deadline: Time::from_nanos(1_000_000_000),
+        at: NOW,
+        deadline: NOW + Duration::from_secs(1),
         cause: None,
         priority: 0,
-        looks: false,
     };
-    let started = session.start(parts, None, Departure::WithOthers, &mut None);
-    started.map_err(|(error, _)| error).expect("it can be started").token
+    let caller = Caller { waker: None, looks: false };
+    let started = session.start(&mut call, caller, Departure::WithOthers, || NOW, |_| false);
+    started.expect("it can be started").token
 }
 
 fn serve(server: &Session) {

@@ -10,7 +10,9 @@ use crate::context;
 use crate::driver::{Receive, with_thread_waker};
 use crate::error::{Code, Error, Fate};
 use crate::limits::{EXACT, MAX_DEADLINE};
-use crate::session::{CallParts, Departure, Settled, Started};
+use crate::proto::NewCall;
+use crate::session::{Departure, Settled, Started};
+use crate::time::Time;
 
 /// How far a call has come, and what its start needs besides the connection.
 #[derive(Debug)]
@@ -75,38 +77,46 @@ impl Course {
             }
         };
         let driver = core.driver();
+        let host = driver.host();
         let (inherited, cause) = context::inherited(driver);
-        let deadline = self.deadline.min(MAX_DEADLINE);
-        let priority = self.priority;
-        let exact = deadline < EXACT || inherited.is_some();
-        let now = if exact { driver.host().now() } else { driver.host().lately() };
-        let own = now + deadline;
-        let deadline = inherited.map_or(own, |inherited| inherited.min(own));
-        if deadline <= now {
+        // What is left of another call's deadline is reckoned from the same time that this call gets.
+        let exactly = inherited.map(|inherited| (host.now(), inherited));
+        let own = self.deadline.min(MAX_DEADLINE);
+        let left = exactly.map_or(own, |(now, inherited)| inherited.since(now).min(own));
+        if left.is_zero() {
             buffers::give(body);
             let text = "the deadline had passed before the call was sent";
             self.state = State::Refused(Error::new(Code::DeadlineExceeded, Fate::NotSent, text));
             return None;
         }
-        let (object, method) = (core.object, self.method);
-        let looks = driver.is_polite();
-        let parts = |body| CallParts { object, method, body, now, deadline, cause, looks, priority };
-        let mut started = driver.start(parts(body), waker.cloned(), departure, awake);
+        let clock = || match exactly {
+            Some((now, _)) => now,
+            None if left < EXACT => host.now(),
+            None => host.lately(),
+        };
+        let mut call = NewCall {
+            token: 0,
+            object: core.object,
+            method: self.method,
+            body,
+            at: Time::default(),
+            deadline: Time::default() + left,
+            cause,
+            priority: self.priority,
+        };
+        let mut started = driver.start(&mut call, waker.cloned(), departure, awake, clock);
         // Credit may have come back that nobody has read, and who fails at once never reads.
-        if let Err((error, body)) = &mut started
-            && error.code() == Code::Overloaded
-        {
-            let body = std::mem::take(body);
+        if started.as_ref().is_err_and(|error| error.code() == Code::Overloaded) {
             driver.touch();
-            started = driver.start(parts(body), waker.cloned(), departure, awake);
+            started = driver.start(&mut call, waker.cloned(), departure, awake, clock);
         }
         match started {
             Ok(started) => {
                 self.state = State::Started(started.token);
                 Some(started)
             }
-            Err((error, body)) => {
-                buffers::give(body);
+            Err(error) => {
+                buffers::give(call.body);
                 self.state = State::Refused(error);
                 None
             }

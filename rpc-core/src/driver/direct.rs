@@ -8,8 +8,9 @@ use std::task::Waker;
 use crate::driver::Driver;
 use crate::driver::turn::Turn;
 use crate::error::Error;
-use crate::proto::{Body, InKey, Outgoing};
-use crate::session::{CallParts, Departure, Outcome, Request, Started};
+use crate::proto::{Body, InKey, NewCall, Outgoing};
+use crate::session::{Caller, Departure, Outcome, Request, Started};
+use crate::time::Time;
 use crate::transport::{OutFrame, Sent};
 
 /// What has become of a frame that was to leave at once.
@@ -38,22 +39,24 @@ impl Turn {
 }
 
 impl Driver {
-    /// Starts a call; what it leaves unsent goes with the next flush. `awake`: its caller is going to look for the verdict, so
-    /// that nobody need ring for it.
+    /// Starts a call, at the time that `clock` gives; what it leaves unsent goes with the next flush. `awake`: its caller is
+    /// going to look for the verdict, so that nobody need ring for it.
     ///
     /// # Errors
     /// As [`Session::start`](crate::session::Session::start).
     pub fn start(
         self: &Arc<Self>,
-        parts: CallParts,
+        call: &mut NewCall,
         waker: Option<Waker>,
         departure: Departure,
         awake: bool,
-    ) -> Result<Started, (Error, Vec<u8>)> {
+        clock: impl FnOnce() -> Time,
+    ) -> Result<Started, Error> {
+        let caller = Caller { waker, looks: self.is_polite() };
         let queued = departure == Departure::WithOthers && !self.looks_free;
         let turn = if queued { None } else { self.turn.try_lock().ok() };
         let Some(mut turn) = turn else {
-            return self.session.start(parts, waker, Departure::WithOthers, |_| false);
+            return self.session.start(call, caller, Departure::WithOthers, clock, |_| false);
         };
         let goes = match departure {
             _ if !turn.is_clear() => Departure::WithOthers,
@@ -64,8 +67,8 @@ impl Driver {
             turn.stay_awake();
         }
         let mut leaving = Leaving::Nothing;
-        let result =
-            self.session.start(parts, waker, goes, |frame| self.hand_over(&mut turn, frame, &mut leaving));
+        let send = |frame: &mut Outgoing| self.hand_over(&mut turn, frame, &mut leaving);
+        let result = self.session.start(call, caller, goes, clock, send);
         let flushes = match (departure, &result) {
             (Departure::AtOnce, _) => true,
             (Departure::AtOnceIfAlone, Ok(started)) => started.alone,

@@ -8,55 +8,43 @@ use crate::time::Time;
 use crate::wire::{Answer, Head, Kind};
 
 impl Machine {
-    /// Starts a call.
+    /// Starts a call, whose arguments are taken.
     ///
     /// # Errors
-    /// What is known to be refused is refused here, `NotSent`: size, an unknown method, draining, no credit.
-    /// The arguments' buffer comes back with the error.
-    pub fn call(&mut self, call: NewCall) -> Result<OutKey, (Error, NewCall)> {
-        match self.check_call(&call) {
-            Some(error) => Err((error, call)),
-            None => {
-                self.hasten(call.latest());
-                Ok(self.calls_out.add(call))
-            }
-        }
+    /// What is known to be refused is refused here, `NotSent`: size, an unknown method, draining, no credit. The arguments
+    /// stay with the call.
+    pub fn call(&mut self, call: &mut NewCall) -> Result<OutKey, Error> {
+        self.check_call(call)?;
+        self.hasten(call.latest());
+        Ok(self.calls_out.add(call))
     }
 
-    /// The same for a call that is to leave at once: if nothing is in front of it, its frame goes to `send`, which says whether
-    /// it took it. Otherwise the call waits like others; `true`: it has left.
-    ///
-    /// The frame goes first and the call is noted thereafter: the peer begins meanwhile.
+    /// The frame of a call that may leave at once, with its arguments; `None`: something is in front of it, or it is too long
+    /// for one frame. Nothing is noted before it [has left](Machine::note_called), and no other call may come first.
     ///
     /// # Errors
     /// As [`call`](Machine::call).
     #[inline(always)]
-    pub fn call_now(
-        &mut self,
-        mut call: NewCall,
-        now: Time,
-        send: impl FnOnce(&mut Outgoing) -> bool,
-    ) -> Result<(OutKey, bool), (Error, NewCall)> {
+    pub fn frame_at_once(&self, call: &mut NewCall) -> Result<Option<Outgoing>, Error> {
         let is_clear = |peer: &PeerLimits| {
             call.body.len() <= self.calls_out.fragment()
                 && self.outbox.is_empty()
                 && self.calls_out.is_clear(peer.window)
         };
         if !self.peer.as_ref().is_some_and(is_clear) {
-            return self.call(call).map(|key| (key, false));
+            return Ok(None);
         }
-        if let Some(error) = self.check_call(&call) {
-            return Err((error, call));
-        }
-        let mut frame = self.calls_out.frame_of_next(&mut call, now);
-        if !send(&mut frame) {
-            call.body = frame.into_message();
-            return self.call(call).map(|key| (key, false));
-        }
+        self.check_call(call)?;
+        Ok(Some(self.calls_out.frame_of_next(call)))
+    }
+
+    /// The [frame](Machine::frame_at_once) of this call has left.
+    #[inline(always)]
+    pub fn note_called(&mut self, call: &NewCall) -> OutKey {
         self.hasten(call.latest());
-        self.expect_answer(now);
+        self.expect_answer(call.at);
         self.handed_out = self.handed_out.saturating_add(1);
-        Ok((self.calls_out.add_sent(&call, self.handed_out), true))
+        self.calls_out.add_sent(call, self.handed_out)
     }
 
     /// A call is about to be handed out.
@@ -69,8 +57,8 @@ impl Machine {
         }
     }
 
-    fn check_call(&self, call: &NewCall) -> Option<Error> {
-        let refuse = |code, text: String| Some(Error::new(code, Fate::NotSent, text));
+    fn check_call(&self, call: &NewCall) -> Result<(), Error> {
+        let refuse = |code, text: String| Err(Error::new(code, Fate::NotSent, text));
         let Some(peer) = &self.peer else {
             return refuse(Code::Unavailable, "the peer has not said hello".into());
         };
@@ -88,14 +76,14 @@ impl Machine {
         if self.config.when_full == WhenFull::Fail && self.outstanding() >= peer.window as usize {
             return refuse(Code::Overloaded, self.in_flight_text());
         }
-        let opened = self.opened(call.object)?;
+        let Some(opened) = self.opened(call.object) else { return Ok(()) };
         if !opened.known {
             return refuse(Code::UnknownService, opened.text.clone());
         }
-        match opened.answers.get(usize::from(call.method))? {
-            Answer::Served => None,
-            Answer::Unknown => refuse(Code::UnknownMethod, opened.text.clone()),
-            Answer::Differs => refuse(Code::SchemaMismatch, opened.text.clone()),
+        match opened.answers.get(usize::from(call.method)) {
+            None | Some(Answer::Served) => Ok(()),
+            Some(Answer::Unknown) => refuse(Code::UnknownMethod, opened.text.clone()),
+            Some(Answer::Differs) => refuse(Code::SchemaMismatch, opened.text.clone()),
         }
     }
 

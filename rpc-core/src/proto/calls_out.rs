@@ -7,6 +7,7 @@
 )]
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use slab::Slab;
 
@@ -37,7 +38,7 @@ pub struct NewCall {
     pub method: u16,
     /// The encoded arguments.
     pub body: Vec<u8>,
-    /// When it was started.
+    /// When it was started; zero until that is known ([`start_at`](NewCall::start_at)).
     pub at: Time,
     /// When the caller stops waiting.
     pub deadline: Time,
@@ -48,9 +49,21 @@ pub struct NewCall {
 }
 
 impl NewCall {
+    /// It was started at this time, from which its deadline counts: what went before was left to it then.
+    #[inline]
+    pub fn start_at(&mut self, at: Time) {
+        (self.at, self.deadline) = (at, at + self.left());
+    }
+
+    /// What is left to it at its start.
+    #[inline]
+    fn left(&self) -> Duration {
+        self.deadline.since(self.at)
+    }
+
     /// When it is given up: later than the deadline by what the clock may be late, unless that would be felt.
     pub(super) fn latest(&self) -> Time {
-        if self.deadline.since(self.at) < EXACT { self.deadline } else { self.deadline + CLOCK_TICK }
+        if self.left() < EXACT { self.deadline } else { self.deadline + CLOCK_TICK }
     }
 }
 
@@ -172,9 +185,10 @@ impl CallsOut {
         self.earliest
     }
 
-    pub(super) fn add(&mut self, call: NewCall) -> OutKey {
+    pub(super) fn add(&mut self, call: &mut NewCall) -> OutKey {
         let latest = call.latest();
-        let NewCall { token, object, method, body, at, deadline: until, cause, priority } = call;
+        let body = std::mem::take(&mut call.body);
+        let NewCall { token, object, method, at, deadline: until, cause, priority, .. } = *call;
         let phase = Phase::Queued { object, method, cause, priority, body, at, until };
         let key = self.calls.insert(CallOut { id: 0, token: Some(token), detached: false, latest, phase });
         let key = u32::try_from(key).expect("calls are bounded far below 2^32");
@@ -186,11 +200,10 @@ impl CallsOut {
 
     /// The only frame of the call that is to be the next in flight: its arguments go with it.
     #[inline(always)]
-    pub(super) fn frame_of_next(&self, call: &mut NewCall, now: Time) -> Outgoing {
-        let body = std::mem::take(&mut call.body);
-        let NewCall { object, method, at, deadline: until, cause, priority, .. } = *call;
+    pub(super) fn frame_of_next(&self, call: &mut NewCall) -> Outgoing {
+        let (body, deadline) = (std::mem::take(&mut call.body), Some(call.left()));
+        let NewCall { object, method, cause, priority, .. } = *call;
         let head = Head { method, object, ..Head::new(Kind::Call, self.next_id()) };
-        let deadline = Some(until.since(now.max(at)));
         let options = Options { deadline, cause, priority, detached: false, refused: None };
         Outgoing { head: head.encode(options), body: Body::Whole(body) }
     }

@@ -38,7 +38,7 @@ impl Outgoing {
     }
 
     /// The payload of a frame that is a whole message.
-    pub(super) fn into_message(self) -> Vec<u8> {
+    pub fn into_message(self) -> Vec<u8> {
         match self.body {
             Body::Whole(bytes) => bytes,
             Body::Part(bytes, range) => bytes[range].to_vec(),

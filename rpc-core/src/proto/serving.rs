@@ -63,28 +63,25 @@ impl Machine {
         Some(if failed { Flags::FAILED } else { Flags::NONE })
     }
 
-    /// The same for a verdict that is to leave at once: if nothing is in front of it, its frame goes to `send`, which says
-    /// whether it took it. Otherwise it waits like others.
+    /// The frame of a verdict that may leave at once; the payload comes back if something is in front of it, if it needs more
+    /// than one frame, or if there is a verdict already. Nothing is noted before it [has left](Machine::note_replied).
+    ///
+    /// # Errors
+    /// The payload, for [`reply`](Machine::reply).
     #[inline(always)]
-    pub fn reply_now(
-        &mut self,
-        key: InKey,
-        failed: bool,
-        payload: Vec<u8>,
-        send: impl FnOnce(&mut Outgoing) -> bool,
-    ) {
+    pub fn reply_at_once(&self, key: InKey, failed: bool, payload: Vec<u8>) -> Result<Outgoing, Vec<u8>> {
         let limit = self.peer.as_ref().map_or(0, |peer| peer.max_message);
-        if !self.outbox.is_open_and_empty() || payload.len() > limit.min(self.calls_out.fragment()) {
-            return self.reply(key, failed, payload);
-        }
-        if self.calls_in.stage(key).is_none() {
-            return;
+        let fits = payload.len() <= limit.min(self.calls_out.fragment());
+        if !fits || !self.outbox.is_open_and_empty() || self.calls_in.stage(key).is_none() {
+            return Err(payload);
         }
         let flags = if failed { Flags::FAILED } else { Flags::NONE };
-        let mut frame = Outgoing::control(Head { flags, ..Head::new(Kind::Reply, key.id()) }, payload);
-        if !send(&mut frame) {
-            return self.reply(key, failed, frame.into_message());
-        }
+        Ok(Outgoing::control(Head { flags, ..Head::new(Kind::Reply, key.id()) }, payload))
+    }
+
+    /// The [frame](Machine::reply_at_once) of this call's verdict has left.
+    #[inline(always)]
+    pub fn note_replied(&mut self, key: InKey) {
         self.calls_in.remove(key);
         self.handed_out = self.handed_out.saturating_add(1);
         self.calls_next = true;

@@ -20,9 +20,9 @@ fn call(token: u32) -> NewCall {
 #[test]
 fn calls_given_up_without_credit_leave_nothing_behind() {
     let mut calls = CallsOut::default();
-    let kept = calls.add(call(0));
+    let kept = calls.add(&mut call(0));
     for token in 1..100_000 {
-        let key = calls.add(call(token));
+        let key = calls.add(&mut call(token));
         assert_eq!(calls.leave(key), Left::NotSent);
         assert!(calls.places() < 200, "{} places for one call", calls.places());
     }

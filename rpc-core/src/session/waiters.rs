@@ -95,45 +95,34 @@ pub enum Departure {
     AtOnceIfAlone,
 }
 
-/// What a caller gives for its call, besides the slot.
+/// Who waits for a call that is started.
 #[derive(Debug)]
-pub struct CallParts {
-    /// The service's number.
-    pub object: u32,
-    /// The method's number.
-    pub method: u16,
-    /// The encoded arguments.
-    pub body: Vec<u8>,
-    /// The time.
-    pub now: Time,
-    /// When the caller stops waiting.
-    pub deadline: Time,
-    /// The peer's call during whose handling this one is made.
-    pub cause: Option<u64>,
-    /// Of 0 to 31, the highest first where calls wait in a queue.
-    pub priority: u8,
-    /// Its caller looks for the verdict itself if nothing else is outstanding, and need not be woken with it.
+pub struct Caller {
+    /// Is woken with the verdict.
+    pub waker: Option<Waker>,
+    /// The caller looks for the verdict itself if nothing else is outstanding, and need not be woken with it.
     pub looks: bool,
 }
 
 impl Session {
-    /// Starts a call; `waker` is woken with its verdict, unless the caller looks for it. If it leaves now, as `departure` asks,
-    /// its frame goes to `send`, which says whether it took it: while the session is locked, and before the call is noted.
+    /// Starts a call, which gets its token here, and its time by `clock`: its deadline counts from then. If it leaves now, as
+    /// `departure` asks, its frame goes to `send`, which says whether it took it: while the session is locked, and before the
+    /// call is noted, so that the peer begins meanwhile.
     ///
     /// # Errors
-    /// As [`Machine::call`](crate::proto::Machine::call), or why the session has ended; `NotSent`. The arguments' buffer
-    /// comes back with the error.
+    /// As [`Machine::call`](crate::proto::Machine::call), or why the session has ended; `NotSent`. The arguments stay with
+    /// the call.
     pub fn start(
         &self,
-        parts: CallParts,
-        mut waker: Option<Waker>,
+        call: &mut NewCall,
+        caller: Caller,
         departure: Departure,
+        clock: impl FnOnce() -> Time,
         send: impl FnOnce(&mut Outgoing) -> bool,
-    ) -> Result<Started, (Error, Vec<u8>)> {
-        let CallParts { object, method, body, now, deadline, cause, looks, priority } = parts;
+    ) -> Result<Started, Error> {
         let mut inner = self.lock();
         if let Some(error) = &inner.ended {
-            return Err((error.with_fate(Fate::NotSent), body));
+            return Err(error.with_fate(Fate::NotSent));
         }
         let alone = inner.machine.outstanding() == 0;
         let at_once = match departure {
@@ -142,21 +131,24 @@ impl Session {
             Departure::AtOnceIfAlone => alone,
         };
         let entry = inner.waiters.slots.vacant_key();
-        let token = u32::try_from(entry).expect("calls are bounded far below 2^32");
-        let call = NewCall { token, object, method, body, at: now, deadline, cause, priority };
-        let called = if at_once {
-            inner.machine.call_now(call, now, send)
-        } else {
-            inner.machine.call(call).map(|key| (key, false))
-        };
-        let (key, has_left) = called.map_err(|(error, call)| (error, call.body))?;
+        call.token = u32::try_from(entry).expect("calls are bounded far below 2^32");
+        let mut has_left = false;
+        if at_once && let Some(mut frame) = inner.machine.frame_at_once(call)? {
+            has_left = send(&mut frame);
+            if !has_left {
+                call.body = frame.into_message();
+            }
+        }
+        call.start_at(clock());
+        let key = if has_left { inner.machine.note_called(call) } else { inner.machine.call(call)? };
         // Dropped when the lock is free, if it is not wanted.
+        let Caller { mut waker, looks } = caller;
         let waker = if alone && looks { None } else { waker.take() };
         inner.waiters.slots.insert(Waiter { key, settled: None, waker });
-        let sooner = inner.armed.is_none_or(|armed| deadline < armed);
+        let sooner = inner.armed.is_none_or(|armed| call.deadline < armed);
         let together = if has_left { inner.machine.outstanding() } else { inner.machine.queued() };
         let many = together.is_multiple_of(FLUSH_EVERY);
-        Ok(Started { token, alone, many, at: now, sooner })
+        Ok(Started { token: call.token, alone, many, at: call.at, sooner })
     }
 
     /// The verdict, if it is there; the slot is then free. Otherwise `waker` is woken with it.

@@ -177,9 +177,9 @@ impl Lone {
     }
 
     pub(crate) fn try_call(&mut self, token: u32, body: Vec<u8>, deadline: Time) -> Result<OutKey, Error> {
-        let call =
+        let mut call =
             NewCall { token, object: 1, method: 0, body, at: self.now, deadline, cause: None, priority: 0 };
-        self.machine.call(call).map_err(|(error, _)| error)
+        self.machine.call(&mut call)
     }
 
     pub(crate) fn calls(&mut self, token: u32) -> OutKey {

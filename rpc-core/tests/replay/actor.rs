@@ -118,7 +118,7 @@ impl Actor {
     fn call(&mut self, method: u16, size: usize, cause: Option<u64>) {
         let token = u32::try_from(self.calls.len()).expect("few calls");
         let deadline = self.now + Duration::from_secs(60);
-        let call = NewCall {
+        let mut call = NewCall {
             token,
             object: 1,
             method,
@@ -128,7 +128,7 @@ impl Actor {
             cause,
             priority: 0,
         };
-        if let Ok(key) = self.machine.call(call) {
+        if let Ok(key) = self.machine.call(&mut call) {
             self.calls.push(key);
             self.open.push(true);
             self.ending.calls += 1;

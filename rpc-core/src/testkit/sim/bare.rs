@@ -189,8 +189,8 @@ impl End for Bare {
         }
         let Start { tag, body, at, deadline, cause } = start;
         let token = u32::try_from(self.tags.len()).expect("few calls");
-        let call = NewCall { token, object: 1, method: 0, body, at, deadline, cause, priority: 0 };
-        let key = self.machine.call(call).map_err(|(error, _)| error)?;
+        let mut call = NewCall { token, object: 1, method: 0, body, at, deadline, cause, priority: 0 };
+        let key = self.machine.call(&mut call)?;
         self.tags.push(tag);
         self.pending.insert(tag, key);
         Ok(())

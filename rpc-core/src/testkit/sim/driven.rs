@@ -9,8 +9,9 @@ use super::end::{Asked, End, Ended, Start};
 use super::two_steps::TwoSteps;
 use crate::driver::{Dispatch, Driver, Home, Host, InPlace, Parts, Receive, Waiting};
 use crate::error::{Code, Error, Fate, Gone};
+use crate::proto::NewCall;
 use crate::proto::{Config, InKey, Machine, Stage};
-use crate::session::{CallParts, Departure, Outcome, Request, Session, Settled};
+use crate::session::{Departure, Outcome, Request, Session, Settled};
 use crate::testkit::{Clockwork, ScriptedStream};
 use crate::time::Time;
 use crate::transport::Framed;
@@ -74,10 +75,9 @@ impl End for Driven {
 
     fn start(&mut self, start: Start) -> Result<(), Error> {
         let Start { tag, body, at, deadline, cause } = start;
-        let parts =
-            CallParts { object: 1, method: 0, body, now: at, deadline, cause, looks: false, priority: 0 };
+        let mut call = NewCall { token: 0, object: 1, method: 0, body, at, deadline, cause, priority: 0 };
         let departure = if tag.is_multiple_of(2) { Departure::AtOnce } else { Departure::WithOthers };
-        let started = self.driver.start(parts, None, departure, false).map_err(|(error, _body)| error)?;
+        let started = self.driver.start(&mut call, None, departure, false, || at)?;
         self.pending.insert(tag, started.token);
         Ok(())
     }
