@@ -83,6 +83,9 @@ pub const PAUSE: Duration = Duration::from_micros(1);
 /// A task that is polled again so soon was the only one ready: a runtime needs a part of this for itself.
 pub const AT_ONCE: Duration = Duration::from_nanos(1_000);
 
+/// What a runtime takes to come to one more task, besides its poll, and to the news of which that one wants to hear.
+pub const ONE_MORE_TASK: Duration = Duration::from_nanos(500);
+
 /// How long a polite wait looks again before it sleeps: about what sleep and wake-up cost.
 pub const LOOK_AGAIN: Duration = Duration::from_micros(20);
 

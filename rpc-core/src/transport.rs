@@ -135,7 +135,7 @@ pub trait Link: Send {
 
     /// "I look for news myself": until somebody arms again, none need be signalled.
     ///
-    /// **Callers**: others may sleep at the link, who then hear of nothing; whoever disarms arms again before he goes away.
+    /// **Callers**: others may sleep at the link, who then hear of nothing; whoever disarms arms again before he goes away, or has one of them come who does.
     fn disarm(&mut self) {}
 
     /// What this wire can do.

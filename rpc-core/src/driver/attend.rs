@@ -1,6 +1,6 @@
 //! Attendants: tasks and threads that do turns whenever the link has news, for calls that sleep elsewhere.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -8,6 +8,7 @@ use slab::Slab;
 
 use crate::driver::{Driver, Moment, Patience, Receive, Wants};
 use crate::error::{Error, Gone};
+use crate::limits::ONE_MORE_TASK;
 use crate::session::Expected;
 use crate::time::Time;
 use crate::transport::Link;
@@ -19,9 +20,58 @@ pub(super) struct Attendants {
     count: AtomicUsize,
     /// Those who wait until there are none.
     watchers: Mutex<Vec<Waker>>,
+    /// The thread on which the only attendant last stood before its sleep, if tasks that call are polled by that thread
+    /// alone; 0: there is no such attendant.
+    neighbour: AtomicUsize,
+    /// That one has been called, and has not stood since.
+    called: AtomicBool,
+    /// How long it has been polled because it was called, in nanoseconds.
+    visited: AtomicU64,
+}
+
+/// This thread, by a number that no other living thread has.
+fn here() -> usize {
+    thread_local!(static HERE: u8 = const { 0 });
+    HERE.try_with(|here| std::ptr::from_ref(here).addr()).unwrap_or_default()
 }
 
 impl Attendants {
+    /// Has the only attendant come to the link, if this thread is the one that polls it, and so does before it sleeps. `false`: it
+    /// is not, or there are others.
+    ///
+    /// Who asks has looked at the link before, under the turn's lock, and an attendant stands under it: either its standing
+    /// came later, or what it wrote before is read here.
+    pub(super) fn call_neighbour(&self) -> bool {
+        let neighbour = self.neighbour.load(Ordering::Relaxed);
+        if neighbour == 0 || neighbour != here() {
+            return false;
+        }
+        if !self.called.load(Ordering::Relaxed) {
+            self.called.store(true, Ordering::Relaxed);
+            self.wake();
+        }
+        true
+    }
+
+    pub(super) fn visited(&self) -> u64 {
+        self.visited.load(Ordering::Relaxed)
+    }
+
+    /// An attendant is about to arm the link.
+    fn note_stand(&self, shares_thread: bool) {
+        self.called.store(false, Ordering::Relaxed);
+        if shares_thread {
+            let list = self.lock();
+            self.neighbour.store(if list.len() == 1 { here() } else { 0 }, Ordering::Relaxed);
+        }
+    }
+
+    /// Another attendant has come, or one has gone.
+    fn note_change(&self, list: &Slab<(u64, Waker)>) {
+        self.count.store(list.len(), Ordering::Release);
+        self.neighbour.store(0, Ordering::Relaxed);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Slab<(u64, Waker)>> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -52,6 +102,8 @@ impl Attendants {
 pub struct Attendance {
     driver: Arc<Driver>,
     entry: usize,
+    /// The thread that polls it also polls the tasks of its runtime, and there is no other.
+    shares_thread: bool,
 }
 
 /// How things stand after an attendant's turn.
@@ -86,9 +138,9 @@ impl Driver {
     pub fn attend(self: &Arc<Self>, place: u64, waker: Waker) -> Attendance {
         let mut list = self.attendants.lock();
         let entry = list.insert((place, waker));
-        self.attendants.count.store(list.len(), Ordering::Release);
+        self.attendants.note_change(&list);
         drop(list);
-        Attendance { driver: Arc::clone(self), entry }
+        Attendance { driver: Arc::clone(self), entry, shares_thread: false }
     }
 
     /// Whether nobody attends, so that nobody holds the link's descriptors; if not, `waker` is woken when one leaves.
@@ -121,9 +173,31 @@ impl Driver {
 }
 
 impl Attendance {
+    /// It lives on a runtime of one thread: before that thread sleeps it has polled every attendant that was woken.
+    #[must_use]
+    pub fn beside_tasks(mut self) -> Self {
+        self.shares_thread = true;
+        self
+    }
+
     /// The driver.
     pub fn driver(&self) -> &Arc<Driver> {
         &self.driver
+    }
+
+    /// It is polled. `Some`: because of calls of tasks beside it, since then.
+    pub fn arrive(&self) -> Option<Time> {
+        self.driver.attendants.called.load(Ordering::Relaxed).then(|| self.driver.host.now())
+    }
+
+    /// It has been polled since it [arrived](Self::arrive). Calls that let other tasks have their turn, to see whether there are
+    /// any, do not count it among them if it was there because of them.
+    pub fn depart(&self, since: Option<Time>) {
+        if let Some(since) = since {
+            let visit = self.driver.host.now().since(since) + ONE_MORE_TASK;
+            let nanos = u64::try_from(visit.as_nanos()).unwrap_or(u64::MAX);
+            self.driver.attendants.visited.fetch_add(nanos, Ordering::Relaxed);
+        }
     }
 
     /// Is woken by this waker from now on.
@@ -174,6 +248,7 @@ impl Attendance {
 
     /// How things stand before a sleep; the link signals what comes from now on.
     pub fn stand(&self) -> Pumped {
+        self.driver.attendants.note_stand(self.shares_thread);
         let standing = self.driver.standing();
         let (until, ended) = self.driver.session.arm_or_end();
         Pumped {
@@ -189,7 +264,7 @@ impl Drop for Attendance {
     fn drop(&mut self) {
         let mut list = self.driver.attendants.lock();
         let gone = list.try_remove(self.entry);
-        self.driver.attendants.count.store(list.len(), Ordering::Release);
+        self.driver.attendants.note_change(&list);
         drop(list);
         drop(gone);
         let watchers = &self.driver.attendants.watchers;

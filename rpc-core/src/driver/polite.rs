@@ -204,15 +204,15 @@ impl Patience {
     }
 
     /// A task leaves the processor to the others that are ready.
-    pub fn leave(&mut self, host: &dyn Host) {
-        self.left = host.now();
+    pub fn leave(&mut self, now: Time) {
+        self.left = now;
     }
 
     /// It is polled again after it left; `true`: so soon that nobody else was polled meanwhile, and the processor may go to
     /// other processes.
-    pub fn come_back(&mut self, host: &dyn Host) -> Option<bool> {
+    pub fn come_back(&mut self, now: impl FnOnce() -> Time) -> Option<bool> {
         let left = std::mem::replace(&mut self.left, Time::NEVER);
-        (left != Time::NEVER).then(|| host.now().since(left) < AT_ONCE)
+        (left != Time::NEVER).then(|| now().since(left) < AT_ONCE)
     }
 
     /// Pauses no more; whoever stops looking says so.
@@ -267,7 +267,12 @@ impl Company {
         let calls = self.calls.load(Ordering::Relaxed).wrapping_add(1);
         self.calls.store(calls, Ordering::Relaxed);
         let sample = if short { SAMPLE_OF_SHORT } else { SAMPLE };
-        self.signs.load(Ordering::Relaxed) == 0 && !calls.is_multiple_of(sample)
+        self.is_unseen() && !calls.is_multiple_of(sample)
+    }
+
+    /// Whether nothing speaks for others that are ready.
+    pub(super) fn is_unseen(&self) -> bool {
+        self.signs.load(Ordering::Relaxed) == 0
     }
 
     pub(super) fn is_known(&self) -> bool {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::io::Interest as Direction;
 use tokio::io::unix::AsyncFd;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 pub(super) type Fd = Arc<OwnedFd>;
 
@@ -41,6 +41,11 @@ impl Runtime {
         let mut numbers = Numbers(0);
         self.0.id().hash(&mut numbers);
         numbers.finish() << 1
+    }
+
+    /// Whether one thread polls all of its tasks.
+    pub(super) fn has_one_thread(&self) -> bool {
+        self.0.runtime_flavor() == RuntimeFlavor::CurrentThread
     }
 
     pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {

@@ -37,7 +37,10 @@ impl Runtime {
         let fds = Fds::new(&interest).map_err(refused)?;
         let sleep = Sleep::new(Clock::of(self).map_err(refused)?);
         // The first poll of the task brings the waker that stays.
-        let attendance = driver.attend(place, Waker::noop().clone());
+        let mut attendance = driver.attend(place, Waker::noop().clone());
+        if self.has_one_thread() {
+            attendance = attendance.beside_tasks();
+        }
         let task = ConnectionTask {
             attendance,
             interest,
@@ -242,7 +245,7 @@ impl ConnectionTask {
         };
         patience.rest(&*host);
         if again {
-            patience.leave(&*host);
+            patience.leave(host.now());
             self.patience = Some(patience);
             if self.unaccompanied {
                 waker.wake_by_ref();
@@ -258,11 +261,20 @@ impl Future for ConnectionTask {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
+        let since = self.attendance.arrive();
+        let polled = self.attend(cx);
+        self.attendance.depart(since);
+        polled
+    }
+}
+
+impl ConnectionTask {
+    fn attend(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self;
         this.attendance.set_waker(cx.waker());
         this.subscribe(cx.waker());
         if let Some(patience) = &mut this.patience
-            && let Some(at_once) = patience.come_back(&**this.attendance.driver().host())
+            && let Some(at_once) = patience.come_back(|| this.attendance.driver().host().now())
         {
             this.unaccompanied = at_once;
         }
