@@ -7,65 +7,26 @@
 )]
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use slab::Slab;
 
 use crate::buffers;
 use crate::error::{Code, Error, Fate};
-use crate::limits::{CLOCK_TICK, DETACHED_QUEUE, EXACT};
+use crate::limits::DETACHED_QUEUE;
 use crate::proto::outbox::{Body, Cutting, Fragment, Outgoing};
 use crate::time::Time;
 use crate::wire::{Head, Kind, Options};
 
 mod lost;
+mod new_call;
 
 pub use lost::Handed;
 pub(super) use lost::Scope;
+pub use new_call::NewCall;
 
 /// A call's place in the table of calls made from here; valid until its verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutKey(u32);
-
-/// A call to be made.
-#[derive(Debug)]
-pub struct NewCall {
-    /// What the caller wants to be told with the verdict.
-    pub token: u32,
-    /// The service's number.
-    pub object: u32,
-    /// The method's number.
-    pub method: u16,
-    /// The encoded arguments.
-    pub body: Vec<u8>,
-    /// When it was started; zero until that is known ([`start_at`](NewCall::start_at)).
-    pub at: Time,
-    /// When the caller stops waiting.
-    pub deadline: Time,
-    /// The peer's call during whose handling this one is made.
-    pub cause: Option<u64>,
-    /// Of 0 to 31: what waits in a queue is taken in this order, the highest first.
-    pub priority: u8,
-}
-
-impl NewCall {
-    /// It was started at this time, from which its deadline counts: what went before was left to it then.
-    #[inline]
-    pub fn start_at(&mut self, at: Time) {
-        (self.at, self.deadline) = (at, at + self.left());
-    }
-
-    /// What is left to it at its start.
-    #[inline]
-    fn left(&self) -> Duration {
-        self.deadline.since(self.at)
-    }
-
-    /// When it is given up: later than the deadline by what the clock may be late, unless that would be felt.
-    pub(super) fn latest(&self) -> Time {
-        if self.left() < EXACT { self.deadline } else { self.deadline + CLOCK_TICK }
-    }
-}
 
 #[derive(Debug)]
 struct CallOut {
