@@ -4,7 +4,7 @@
 #[expect(unreachable_pub, reason = "shared by several test binaries")]
 mod peers;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -29,6 +29,9 @@ const NEXT: Duration = Duration::from_millis(100);
 fn plays_a_peer_when_asked() {
     process::play_if_asked();
 }
+
+/// How often somebody looks before he sleeps differs from run to run: what is tried is what so many runs have in common.
+const RUNS: usize = 3;
 
 /// Every N-th system call is tried: `FARCALL_SYSCALL_STEP`, 7 by default.
 fn step() -> usize {
@@ -103,15 +106,24 @@ fn points(notes: &str) -> Vec<Point> {
     points
 }
 
-/// Runs `scene` once to see which calls there are, and then for one after the other; it says whether the process was
+/// Runs `scene` some times to see which calls there are, and then for one after the other; it says whether the process was
 /// killed.
 fn each_call(what: &str, mut scene: impl FnMut(&Tracing<'_>) -> Option<bool>) {
-    let notes = tempfile::NamedTempFile::new().unwrap();
-    let Some(killed) = scene(&Tracing::Note(notes.path())) else {
-        return eprintln!("{what}: left out, strace is not here or may not trace");
-    };
-    assert!(!killed, "{what}: it ends well if nobody kills it");
-    let points = points(&std::fs::read_to_string(notes.path()).unwrap());
+    let mut points = Vec::new();
+    for run in 0..RUNS {
+        let notes = tempfile::NamedTempFile::new().unwrap();
+        let Some(killed) = scene(&Tracing::Note(notes.path())) else {
+            return eprintln!("{what}: left out, strace is not here or may not trace");
+        };
+        assert!(!killed, "{what}: it ends well if nobody kills it");
+        let noted = self::points(&std::fs::read_to_string(notes.path()).unwrap());
+        if run == 0 {
+            points = noted;
+        } else {
+            let noted: HashSet<_> = noted.into_iter().collect();
+            points.retain(|point| noted.contains(point));
+        }
+    }
     let tried: Vec<_> = points.iter().step_by(step()).collect();
     let kills = tried.iter().filter(|point| scene(&Tracing::Kill(point)) == Some(true)).count();
     eprintln!("{what}: {kills} kills at {} of {} points", tried.len(), points.len());
