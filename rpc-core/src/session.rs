@@ -357,18 +357,16 @@ impl Inner {
         &mut self,
         key: InKey,
         failed: bool,
-        buf: Vec<u8>,
+        mut buf: Vec<u8>,
         send: impl FnOnce(&mut Outgoing) -> bool,
     ) {
-        let buf = match self.machine.reply_at_once(key, failed, buf) {
-            Ok(mut frame) => {
-                if send(&mut frame) {
-                    return self.machine.note_replied(key);
-                }
-                frame.into_message()
+        let mut frame = Outgoing::EMPTY;
+        if self.machine.reply_at_once(key, failed, &mut buf, &mut frame) {
+            if send(&mut frame) {
+                return self.machine.note_replied(key);
             }
-            Err(buf) => buf,
-        };
+            buf = frame.take_message();
+        }
         self.machine.reply(key, failed, buf);
     }
 }

@@ -164,20 +164,17 @@ impl<T, E: From<Error>> Call<T, E> {
         self.choose();
         let Call { core, course, .. } = self;
         let mut settled = None;
-        let blocked = core.driver().host().block(&mut || settled = Some(course.settle(core)));
-        match (settled, blocked) {
-            (Some(Some(settled)), _) => {
-                self.course.state = State::Done;
-                (!self.ends_again(&settled)).then(|| self.finish(settled))
-            }
-            (Some(None), _) => (!self.starts_again()).then(|| self.refused()),
-            (None, Err(error)) => {
+        let blocked = core.driver().host().block(&mut || course.settle(core, &mut settled));
+        if let Some(settled) = settled {
+            self.course.state = State::Done;
+            return (!self.ends_again(&settled)).then(|| self.finish(settled));
+        }
+        match blocked {
+            Ok(()) => (!self.starts_again()).then(|| self.refused()),
+            Err(error) => {
                 let started = matches!(self.course.state, State::Started(_));
                 let fate = if started { Fate::Unknown } else { Fate::NotSent };
                 Some(Err(self.explain(error.with_fate(fate)).into()))
-            }
-            (None, Ok(())) => {
-                Some(Err(Error::new(Code::Internal, Fate::Unknown, "the host did not wait").into()))
             }
         }
     }

@@ -122,13 +122,14 @@ impl Course {
             }
         }
     }
-    /// The verdict, for which this thread waits, of a call that is started if need be; `None`: it cannot be.
-    pub(super) fn settle(&mut self, core: &ClientCore) -> Option<Settled> {
+    /// Starts the call if need be, and waits on this thread until it is `settled`; not if it cannot be started.
+    pub(super) fn settle(&mut self, core: &ClientCore, settled: &mut Option<Settled>) {
         let driver = core.driver();
-        if let State::Started(token) = self.state
-            && let Some(settled) = driver.session().try_take(token)
-        {
-            return Some(settled);
+        if let State::Started(token) = self.state {
+            *settled = driver.session().try_take(token);
+            if settled.is_some() {
+                return;
+            }
         }
         let polite = driver.is_polite();
         let started = if polite {
@@ -141,17 +142,19 @@ impl Course {
             Some(started) => driver.flush_at(started.at),
             None => {}
         }
-        let State::Started(token) = self.state else { return None };
+        let State::Started(token) = self.state else { return };
         if started.is_none() {
             // Whoever was to send it, with others, may not come to it.
             driver.flush();
         }
         let mut alone = started.map(|started| started.alone);
         loop {
-            let waited = driver.wait_politely(token, alone == Some(true));
-            let settled = waited.or_else(|| driver.wait(token, started.is_some() && !polite));
+            driver.wait_politely(token, alone == Some(true), settled);
+            if settled.is_none() {
+                *settled = driver.wait(token, started.is_some() && !polite);
+            }
             if settled.is_some() {
-                return settled;
+                return;
             }
             alone = Some(driver.session().outstanding() == 1);
         }

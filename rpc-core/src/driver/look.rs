@@ -41,13 +41,12 @@ const ROWS: u32 = 64;
 /// The sleep of who only wants to hear what a sleeper is told.
 const A_MOMENT: Duration = Duration::from_micros(1);
 
-/// What came of looking out for a verdict.
+/// What came of looking out for a verdict, besides the verdict.
 struct Found {
     /// A turn was done and has left more for the next.
     more: bool,
     /// What is next if it was not the verdict.
     moment: Moment,
-    settled: Option<Settled>,
 }
 
 impl Driver {
@@ -140,21 +139,26 @@ impl Driver {
         }
     }
 
-    /// Looks for this call's verdict.
-    fn look_out(self: &Arc<Self>, token: u32, patience: &mut Patience) -> Found {
-        let (more, settled) = match self.look_in_a_row(patience, IN_A_ROW) {
-            Row::Taken => (false, None),
-            Row::Quiet(moment) => return Found { more: false, moment, settled: None },
+    /// Looks for this call's verdict, which is put where it is to stay: to move it at once would take as long as a lock.
+    fn look_out(
+        self: &Arc<Self>,
+        token: u32,
+        patience: &mut Patience,
+        settled: &mut Option<Settled>,
+    ) -> Found {
+        let more = match self.look_in_a_row(patience, IN_A_ROW) {
+            Row::Taken => false,
+            Row::Quiet(moment) => return Found { more: false, moment },
             Row::Ready { turn, is_due, now, in_vain } => {
-                let (more, settled) = self.turn_for(turn, token, Self::look_when(is_due), now);
+                let more = self.turn_for(turn, token, Self::look_when(is_due), now, settled);
                 if settled.is_some() {
                     self.note_pause(in_vain);
                 }
-                (more, settled)
+                more
             }
         };
         let moment = if settled.is_some() { Moment::Passed } else { self.moment(patience) };
-        Found { more, moment, settled }
+        Found { more, moment }
     }
 
     /// Looks for whatever comes, and does a turn if something has. `None`: it had; otherwise what is next.
@@ -199,9 +203,11 @@ impl Driver {
         let (mut settled, mut soon) = (None, false);
         let (mut moves, mut rows) = (self.moves(), 0);
         while settled.is_none() {
-            let found = self.look_out(token, patience);
+            let found = self.look_out(token, patience, &mut settled);
             let has_moved = std::mem::replace(&mut moves, self.moves()) != moves;
-            settled = found.settled.or_else(|| self.session.try_take(token));
+            if settled.is_none() {
+                settled = self.session.try_take(token);
+            }
             if has_moved && settled.is_none() {
                 self.renew(patience);
             }
@@ -304,18 +310,18 @@ impl Driver {
         if asks { self.ask(token) } else { settled }
     }
 
-    /// Waits politely for a call's verdict; `None`: it has taken longer than that.
+    /// Waits politely for a call's verdict, which is then `settled`; if it is not, it has taken longer than that.
     ///
     /// `alone`: nothing else is outstanding.
-    pub fn wait_politely(self: &Arc<Self>, token: u32, alone: bool) -> Option<Settled> {
-        let mut patience = self.patience(alone)?;
+    pub fn wait_politely(self: &Arc<Self>, token: u32, alone: bool, settled: &mut Option<Settled>) {
+        let Some(mut patience) = self.patience(alone) else { return };
         let host = &*self.host;
         let mut moves = self.moves();
         self.give_way_at_once(&patience);
-        let settled = loop {
-            let found = self.look_out(token, &mut patience);
-            if found.settled.is_some() {
-                break found.settled;
+        loop {
+            let found = self.look_out(token, &mut patience, settled);
+            if settled.is_some() {
+                break;
             }
             if self.session.has_requests() {
                 self.run_handlers(Some(token));
@@ -326,25 +332,23 @@ impl Driver {
                 self.renew(&mut patience);
             }
             // Another thread may have received the verdict.
-            if let Some(settled) = self.session.try_take(token) {
-                break Some(settled);
-            }
-            if patience.is_long() {
+            *settled = self.session.try_take(token);
+            if settled.is_none() && patience.is_long() {
                 patience.rest(host);
-                if let Some(settled) = self.ask(token) {
-                    break Some(settled);
-                }
+                *settled = self.ask(token);
                 self.renew(&mut patience);
+            }
+            if settled.is_some() {
+                break;
             }
             match found.moment {
                 _ if has_moved || found.more => {}
                 Moment::Passed => {}
                 Moment::GiveWay => host.give_way(),
-                Moment::Over => break None,
+                Moment::Over => break,
             }
-        };
+        }
         patience.rest(host);
         self.leave_link();
-        settled
     }
 }

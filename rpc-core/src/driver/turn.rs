@@ -149,7 +149,7 @@ impl Driver {
         false
     }
 
-    /// A turn for the caller who waits for this verdict: whether there is more to receive, and the verdict if it came.
+    /// A turn for the caller who waits for this verdict, which is `settled` if it came: whether there is more to receive.
     #[inline(always)]
     pub(super) fn turn_for(
         self: &Arc<Self>,
@@ -157,7 +157,8 @@ impl Driver {
         token: u32,
         receive: Receive,
         now: Time,
-    ) -> (bool, Option<Settled>) {
+        settled: &mut Option<Settled>,
+    ) -> bool {
         let mut chores = Chores::of_caller(token);
         let (again, closed) = self.part_of_turn(turn, receive, now, &mut chores);
         if self.was_wanted() {
@@ -166,7 +167,8 @@ impl Driver {
         if closed {
             self.part(false);
         }
-        (again, chores.take_settled())
+        *settled = chores.take_settled();
+        again
     }
 
     /// A peer that works meanwhile need not wait for its first verdicts until all its calls have been read.

@@ -19,23 +19,24 @@ impl Machine {
         Ok(self.calls_out.add(call))
     }
 
-    /// The frame of a call that may leave at once, with its arguments; `None`: something is in front of it, or it is too long
-    /// for one frame. Nothing is noted before it [has left](Machine::note_called), and no other call may come first.
+    /// Makes the `frame` of a call that may leave at once, which takes its arguments; `false`: something is in front of it, or it
+    /// is too long for one frame. Nothing is noted before it [has left](Machine::note_called), and no other call may come first.
     ///
     /// # Errors
     /// As [`call`](Machine::call).
     #[inline(always)]
-    pub fn frame_at_once(&self, call: &mut NewCall) -> Result<Option<Outgoing>, Error> {
+    pub fn frame_at_once(&self, call: &mut NewCall, frame: &mut Outgoing) -> Result<bool, Error> {
         let is_clear = |peer: &PeerLimits| {
             call.body.len() <= self.calls_out.fragment()
                 && self.outbox.is_empty()
                 && self.calls_out.is_clear(peer.window)
         };
         if !self.peer.as_ref().is_some_and(is_clear) {
-            return Ok(None);
+            return Ok(false);
         }
         self.check_call(call)?;
-        Ok(Some(self.calls_out.frame_of_next(call)))
+        self.calls_out.frame_of_next(call, frame);
+        Ok(true)
     }
 
     /// The [frame](Machine::frame_at_once) of this call has left.

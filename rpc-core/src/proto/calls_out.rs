@@ -159,14 +159,15 @@ impl CallsOut {
         OutKey(key)
     }
 
-    /// The only frame of the call that is to be the next in flight: its arguments go with it.
+    /// Makes the only frame of the call that is to be the next in flight: its arguments go with it.
     #[inline(always)]
-    pub(super) fn frame_of_next(&self, call: &mut NewCall) -> Outgoing {
-        let (body, deadline) = (std::mem::take(&mut call.body), Some(call.left()));
+    pub(super) fn frame_of_next(&self, call: &mut NewCall, frame: &mut Outgoing) {
+        let deadline = Some(call.left());
         let NewCall { object, method, cause, priority, .. } = *call;
         let head = Head { method, object, ..Head::new(Kind::Call, self.next_id()) };
         let options = Options { deadline, cause, priority, detached: false, refused: None };
-        Outgoing { head: head.encode(options), body: Body::Whole(body) }
+        head.encode_into(options, &mut frame.head);
+        frame.body = Body::Whole(std::mem::take(&mut call.body));
     }
 
     /// Adds the call whose [frame](Self::frame_of_next) has left.

@@ -33,13 +33,16 @@ pub enum Body {
 }
 
 impl Outgoing {
+    /// No frame: the place for one.
+    pub const EMPTY: Outgoing = Outgoing { head: HeadBytes::EMPTY, body: Body::Whole(Vec::new()) };
+
     pub(super) fn control(head: Head, payload: Vec<u8>) -> Self {
         Outgoing { head: head.encode(Options::default()), body: Body::Whole(payload) }
     }
 
-    /// The payload of a frame that is a whole message.
-    pub fn into_message(self) -> Vec<u8> {
-        match self.body {
+    /// Takes the payload of a frame that is a whole message.
+    pub fn take_message(&mut self) -> Vec<u8> {
+        match self.take_body() {
             Body::Whole(bytes) => bytes,
             Body::Part(bytes, range) => bytes[range].to_vec(),
         }

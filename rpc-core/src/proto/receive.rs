@@ -190,12 +190,26 @@ impl Machine {
             if part.len() > self.config.max_message {
                 return Err(self.above_limit(part.len()));
             }
-            return self.take_call(head, options, part.into_payload(), now);
+            return self.take_call(&head, &options, part.into_payload(), now);
         }
+        self.gather_call(head, options, part, now)
+    }
+
+    /// A fragment of a call.
+    #[inline(never)]
+    fn gather_call<'a>(
+        &mut self,
+        head: Head,
+        options: Options,
+        part: Part<'_>,
+        now: Time,
+    ) -> Result<Option<Event<'a>>, Violation> {
         let gathered = self.calls_lane.add(head, options, part, self.config.max_message)?;
         self.note_gathering();
         match gathered {
-            Some(Gathered { head, options, buf }) => self.take_call(head, options, Payload::Owned(buf), now),
+            Some(Gathered { head, options, buf }) => {
+                self.take_call(&head, &options, Payload::Owned(buf), now)
+            }
             None => Ok(None),
         }
     }
@@ -215,8 +229,8 @@ impl Machine {
     #[inline(always)]
     fn take_call<'a>(
         &mut self,
-        head: Head,
-        options: Options,
+        head: &Head,
+        options: &Options,
         payload: Payload<'a>,
         now: Time,
     ) -> Result<Option<Event<'a>>, Violation> {
@@ -249,7 +263,7 @@ impl Machine {
         let latest = deadline + CLOCK_TICK + CLOCK_TICK;
         self.hasten(latest);
         let key = self.calls_in.add(head.call, latest);
-        let Head { object, method, .. } = head;
+        let Head { object, method, .. } = *head;
         Ok(Some(Event::Request { key, object, method, deadline, cause: options.cause, payload }))
     }
 

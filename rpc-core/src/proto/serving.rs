@@ -2,8 +2,8 @@
 
 use crate::buffers;
 use crate::error::{Code, Error, Fate};
-use crate::proto::{InKey, Machine, Outgoing, Stage};
-use crate::wire::{Flags, Head, Kind, encode_cancelled, encode_error};
+use crate::proto::{Body, InKey, Machine, Outgoing, Stage};
+use crate::wire::{Flags, Head, Kind, Options, encode_cancelled, encode_error};
 
 impl Machine {
     /// A waiting request is about to be dispatched; `false` if it no longer stands.
@@ -63,20 +63,26 @@ impl Machine {
         Some(if failed { Flags::FAILED } else { Flags::NONE })
     }
 
-    /// The frame of a verdict that may leave at once; the payload comes back if something is in front of it, if it needs more
-    /// than one frame, or if there is a verdict already. Nothing is noted before it [has left](Machine::note_replied).
-    ///
-    /// # Errors
-    /// The payload, for [`reply`](Machine::reply).
+    /// Makes the `frame` of a verdict that may leave at once, which takes the payload; `false`: something is in front of it, it
+    /// needs more than one frame, or there is a verdict already. Nothing is noted before it [has left](Machine::note_replied).
     #[inline(always)]
-    pub fn reply_at_once(&self, key: InKey, failed: bool, payload: Vec<u8>) -> Result<Outgoing, Vec<u8>> {
+    pub fn reply_at_once(
+        &self,
+        key: InKey,
+        failed: bool,
+        payload: &mut Vec<u8>,
+        frame: &mut Outgoing,
+    ) -> bool {
         let limit = self.peer.as_ref().map_or(0, |peer| peer.max_message);
         let fits = payload.len() <= limit.min(self.calls_out.fragment());
         if !fits || !self.outbox.is_open_and_empty() || self.calls_in.stage(key).is_none() {
-            return Err(payload);
+            return false;
         }
         let flags = if failed { Flags::FAILED } else { Flags::NONE };
-        Ok(Outgoing::control(Head { flags, ..Head::new(Kind::Reply, key.id()) }, payload))
+        let head = Head { flags, ..Head::new(Kind::Reply, key.id()) };
+        head.encode_into(Options::default(), &mut frame.head);
+        frame.body = Body::Whole(std::mem::take(payload));
+        true
     }
 
     /// The [frame](Machine::reply_at_once) of this call's verdict has left.

@@ -133,10 +133,11 @@ impl Session {
         let entry = inner.waiters.slots.vacant_key();
         call.token = u32::try_from(entry).expect("calls are bounded far below 2^32");
         let mut has_left = false;
-        if at_once && let Some(mut frame) = inner.machine.frame_at_once(call)? {
+        let mut frame = Outgoing::EMPTY;
+        if at_once && inner.machine.frame_at_once(call, &mut frame)? {
             has_left = send(&mut frame);
             if !has_left {
-                call.body = frame.into_message();
+                call.body = frame.take_message();
             }
         }
         call.start_at(clock());

@@ -176,6 +176,9 @@ pub struct HeadBytes {
 
 #[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "what is put fits in LONGEST")]
 impl HeadBytes {
+    /// No header.
+    pub const EMPTY: HeadBytes = HeadBytes { bytes: [0; LONGEST], size: 0 };
+
     /// The bytes.
     pub fn as_slice(&self) -> &[u8] {
         &self.bytes[..usize::from(self.size)]
@@ -198,29 +201,44 @@ impl Head {
     }
 
     /// The header's bytes; the `OPTIONS` flag is set as `options` demand.
-    #[expect(clippy::arithmetic_side_effects, reason = "there are four optional fields at most")]
     #[inline(always)]
     pub fn encode(self, options: Options) -> HeadBytes {
-        let mut out = HeadBytes { bytes: [0; LONGEST], size: 0 };
+        let mut out = HeadBytes::EMPTY;
+        self.encode_into(options, &mut out);
+        out
+    }
+
+    /// The same, written where it stays, over what was no header. It is written in the words in which it is copied from there:
+    /// what was stored in one piece the processor forwards to who loads it or a part of it, what was stored in two it does not.
+    #[expect(clippy::arithmetic_side_effects, reason = "there are four optional fields at most")]
+    #[inline(always)]
+    pub fn encode_into(self, options: Options, out: &mut HeadBytes) {
         let given =
             [options.deadline.is_some(), options.cause.is_some(), options.priority != 0, options.detached];
         let fields: u16 = given.into_iter().map(u16::from).sum();
         let plain = Flags(self.flags.0 & !Flags::OPTIONS.0);
         let flags = if fields == 0 { plain } else { plain.with(Flags::OPTIONS) };
-        // In one word: bytes that are read together are written together, or the processor waits for them.
         let first = u64::from(self.kind.to_byte())
             | u64::from(flags.0) << 8
             | u64::from(self.method) << 16
             | u64::from(self.object) << 32;
-        let fixed = u128::from(first) | u128::from(self.call) << 64;
-        out.bytes[..16].copy_from_slice(&fixed.to_le_bytes());
+        out.bytes[..8].copy_from_slice(&first.to_le_bytes());
+        out.bytes[8..16].copy_from_slice(&self.call.to_le_bytes());
         out.size = 16;
-        if fields > 0 {
-            out.bytes[16..18].copy_from_slice(&(fields * 10).to_le_bytes());
-            out.size = 18;
-        }
-        if let Some(left) = options.deadline {
-            out.put(DEADLINE, u64::try_from(left.as_nanos()).unwrap_or(u64::MAX));
+        let length = fields * 10;
+        match options.deadline {
+            Some(left) => {
+                let left = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
+                let word = u64::from(length) | u64::from(DEADLINE) << 16 | 8 << 24 | left << 32;
+                out.bytes[16..24].copy_from_slice(&word.to_le_bytes());
+                out.bytes[24..28].copy_from_slice(&left.to_le_bytes()[4..]);
+                out.size = 28;
+            }
+            None if fields > 0 => {
+                out.bytes[16..18].copy_from_slice(&length.to_le_bytes());
+                out.size = 18;
+            }
+            None => {}
         }
         if let Some(cause) = options.cause {
             out.put(CAUSE, cause);
@@ -231,7 +249,6 @@ impl Head {
         if options.detached {
             out.put(DETACHED, 1);
         }
-        out
     }
 }
 

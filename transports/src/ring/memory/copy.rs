@@ -10,13 +10,18 @@ pub(super) use words::{load, store, will_write};
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod machine {
-    //! By the processor's own moves: sixteen, eight or four bytes at a time, of which the last may overlap the one before.
+    //! By the processor's own moves: sixteen bytes at a time, of which the last may overlap the one before; what is short by
+    //! words that do not overlap, since it has just been written so, or is about to be read so: what was stored in one piece
+    //! the processor forwards to who loads it or a part of it, what was stored in two it does not.
 
     use std::arch::asm;
     use std::arch::x86_64::{__m128i, _MM_HINT_ET0, _mm_prefetch};
 
     /// Bytes from which the processor's string move is worth its start.
     const STRING: usize = 384;
+
+    /// Bytes from which moves of sixteen are used.
+    const LONG: usize = 64;
 
     /// Whether the string move is to be avoided: where the destination stands, within its page, a little behind the source,
     /// it takes up to sixteen times as long on some processors.
@@ -72,13 +77,9 @@ mod machine {
             // SAFETY: the caller's promise.
             STRING.. if !is_trap(to, from) => unsafe { string(to, from, len) },
             // SAFETY: the caller's promise, and a move fits.
-            16.. => unsafe { store_by::<__m128i>(to, from, len) },
-            // SAFETY: as above.
-            8.. => unsafe { store_by::<u64>(to, from, len) },
-            // SAFETY: as above.
-            4.. => unsafe { store_by::<u32>(to, from, len) },
-            // SAFETY: as above; a byte fits, or there is none.
-            _ => unsafe { store_by::<u8>(to, from, len) },
+            LONG.. => unsafe { store_long(to, from, len) },
+            // SAFETY: the caller's promise.
+            _ => unsafe { store_short(to, from, len) },
         }
     }
 
@@ -99,52 +100,106 @@ mod machine {
             // SAFETY: the caller's promise.
             STRING.. if !is_trap(to, from) => unsafe { string(to, from, len) },
             // SAFETY: the caller's promise, and a move fits.
-            16.. => unsafe { load_by::<__m128i>(from, to, len) },
-            // SAFETY: as above.
-            8.. => unsafe { load_by::<u64>(from, to, len) },
-            // SAFETY: as above.
-            4.. => unsafe { load_by::<u32>(from, to, len) },
-            // SAFETY: as above; a byte fits, or there is none.
-            _ => unsafe { load_by::<u8>(from, to, len) },
+            LONG.. => unsafe { load_long(from, to, len) },
+            // SAFETY: the caller's promise.
+            _ => unsafe { load_short(from, to, len) },
         }
     }
 
     /// # Safety
-    /// As for [`store`], and `len` is 0 or no less than a move.
+    /// As for [`store`], and a move fits.
     #[inline(always)]
-    unsafe fn store_by<T: Moved>(to: *mut u8, from: *const u8, len: usize) {
+    unsafe fn store_long(to: *mut u8, from: *const u8, len: usize) {
         let mut at = 0;
         while at < len {
-            let here = at.min(len - size_of::<T>());
-            // SAFETY: a whole move is there from `here` on.
-            let from = unsafe { from.add(here) };
-            // SAFETY: as above, and it is private memory.
-            let value = unsafe { from.cast::<T>().read_unaligned() };
-            // SAFETY: as above, in shared memory.
-            let to = unsafe { to.add(here) };
-            // SAFETY: as above.
-            unsafe { value.store(to) };
-            at += size_of::<T>();
+            // SAFETY: the caller's promise: a whole move is there from here on.
+            unsafe { store_at::<__m128i>(to, from, at.min(len - size_of::<__m128i>())) };
+            at += size_of::<__m128i>();
         }
     }
 
     /// # Safety
-    /// As for [`load`], and `len` is 0 or no less than a move.
+    /// As for [`store`].
     #[inline(always)]
-    unsafe fn load_by<T: Moved>(from: *const u8, to: *mut u8, len: usize) {
+    unsafe fn store_short(to: *mut u8, from: *const u8, len: usize) {
+        let mut at = 0;
+        while at + size_of::<u64>() <= len {
+            // SAFETY: the caller's promise, and so many are there.
+            unsafe { store_at::<u64>(to, from, at) };
+            at += size_of::<u64>();
+        }
+        if at + size_of::<u32>() <= len {
+            // SAFETY: as above.
+            unsafe { store_at::<u32>(to, from, at) };
+            at += size_of::<u32>();
+        }
+        while at < len {
+            // SAFETY: as above.
+            unsafe { store_at::<u8>(to, from, at) };
+            at += 1;
+        }
+    }
+
+    /// # Safety
+    /// A move's bytes are there at `at`: in shared memory at `to`, in private memory at `from`.
+    #[inline(always)]
+    unsafe fn store_at<T: Moved>(to: *mut u8, from: *const u8, at: usize) {
+        // SAFETY: the caller's promise.
+        let from = unsafe { from.add(at) };
+        // SAFETY: as above, and it is private memory.
+        let value = unsafe { from.cast::<T>().read_unaligned() };
+        // SAFETY: as above.
+        let to = unsafe { to.add(at) };
+        // SAFETY: as above.
+        unsafe { value.store(to) };
+    }
+
+    /// # Safety
+    /// As for [`load`], and a move fits.
+    #[inline(always)]
+    unsafe fn load_long(from: *const u8, to: *mut u8, len: usize) {
         let mut at = 0;
         while at < len {
-            let here = at.min(len - size_of::<T>());
-            // SAFETY: a whole move is there from `here` on.
-            let from = unsafe { from.add(here) };
-            // SAFETY: as above, in shared memory.
-            let value = unsafe { T::load(from) };
-            // SAFETY: as above, in private memory.
-            let to = unsafe { to.add(here) };
-            // SAFETY: as above.
-            unsafe { to.cast::<T>().write_unaligned(value) };
-            at += size_of::<T>();
+            // SAFETY: the caller's promise: a whole move is there from here on.
+            unsafe { load_at::<__m128i>(from, to, at.min(len - size_of::<__m128i>())) };
+            at += size_of::<__m128i>();
         }
+    }
+
+    /// # Safety
+    /// As for [`load`].
+    #[inline(always)]
+    unsafe fn load_short(from: *const u8, to: *mut u8, len: usize) {
+        let mut at = 0;
+        while at + size_of::<u64>() <= len {
+            // SAFETY: the caller's promise, and so many are there.
+            unsafe { load_at::<u64>(from, to, at) };
+            at += size_of::<u64>();
+        }
+        if at + size_of::<u32>() <= len {
+            // SAFETY: as above.
+            unsafe { load_at::<u32>(from, to, at) };
+            at += size_of::<u32>();
+        }
+        while at < len {
+            // SAFETY: as above.
+            unsafe { load_at::<u8>(from, to, at) };
+            at += 1;
+        }
+    }
+
+    /// # Safety
+    /// A move's bytes are there at `at`: in shared memory at `from`, in private memory at `to`.
+    #[inline(always)]
+    unsafe fn load_at<T: Moved>(from: *const u8, to: *mut u8, at: usize) {
+        // SAFETY: the caller's promise.
+        let from = unsafe { from.add(at) };
+        // SAFETY: as above.
+        let value = unsafe { T::load(from) };
+        // SAFETY: as above.
+        let to = unsafe { to.add(at) };
+        // SAFETY: as above, in private memory.
+        unsafe { to.cast::<T>().write_unaligned(value) };
     }
 
     /// # Safety
