@@ -37,6 +37,9 @@ pub use framed::{ByteStream, Framed};
 pub trait Link: Send {
     /// Takes one frame whole, or nothing. What was taken may be held back until [`flush`](Link::flush).
     ///
+    /// **Implementers**: where [`is_quiet`](Link::is_quiet) answers, it is called while the connection's calls are locked, so that
+    /// it makes no system call for a frame that it takes, and neither wakes nor calls anybody of this process.
+    ///
     /// # Errors
     /// A [`LinkFault`] ends the connection.
     fn send(&mut self, frame: OutFrame<'_>) -> Result<Sent, LinkFault>;
@@ -135,7 +138,8 @@ pub trait Link: Send {
 
     /// "I look for news myself": until somebody arms again, none need be signalled.
     ///
-    /// **Callers**: others may sleep at the link, who then hear of nothing; whoever disarms arms again before he goes away, or has one of them come who does.
+    /// **Callers**: others may sleep at the link, who then hear of nothing; whoever disarms arms again before he
+    /// goes away, or has one of them come who does.
     fn disarm(&mut self) {}
 
     /// What this wire can do.

@@ -1,5 +1,5 @@
-//! Who has its verdict leaves the link to an attendant that its own thread polls before it sleeps: called once, by nobody else,
-//! and only where nobody else sleeps.
+//! A lone caller: who has its verdict leaves the link to an attendant that its own thread polls before it sleeps, called once,
+//! by nobody else, and only where nobody else sleeps; and a waker that is not wanted is dropped when nothing is locked.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use farcall_core::Time;
 use farcall_core::driver::{Attendance, Driver, Home, Looked, Parts, Receive, Waiting};
 use farcall_core::proto::{Machine, NewCall, Role};
 use farcall_core::session::{Chores, Departure, Outcome, Session, Settled};
-use farcall_core::testkit::{Clockwork, config};
+use farcall_core::testkit::{Clockwork, Watchdog, config};
 use farcall_core::transport::{
     Capabilities, Event, Link, LinkFault, OutFrame, Peer, Readiness, Received, Sent,
 };
@@ -138,8 +138,7 @@ impl Scene {
         }
     }
 
-    /// A call whose caller finds the answer, at once or after others have had their turn.
-    fn call(&self, lets_others: bool) {
+    fn start(&self, waker: Option<Waker>) -> u32 {
         let mut call = NewCall {
             token: 0,
             object: 1,
@@ -150,14 +149,19 @@ impl Scene {
             cause: None,
             priority: 0,
         };
-        let started =
-            self.client.start(&mut call, None, Departure::AtOnce, true, || NOW).expect("it can be started");
+        let started = self.client.start(&mut call, waker, Departure::AtOnce, true, || NOW);
+        started.expect("it can be started").token
+    }
+
+    /// A call whose caller finds the answer, at once or after others have had their turn.
+    fn call(&self, lets_others: bool) {
+        let token = self.start(None);
         let mut patience = self.client.patience(true);
         if let Some(patience) = patience.as_mut().filter(|_| lets_others) {
             self.client.look_soon(patience, Waker::noop());
         }
         self.answer();
-        match self.client.look_for(started.token, Waker::noop(), &mut patience) {
+        match self.client.look_for(token, Waker::noop(), &mut patience) {
             Looked::Settled(Settled::Value(bytes)) => assert_eq!(bytes, [7]),
             other => panic!("{other:?}"),
         }
@@ -224,4 +228,30 @@ fn an_attendant_of_a_runtime_with_many_threads_is_not_called() {
     attendance.stand();
     scene.call(false);
     assert_eq!(scene.seen(), (true, 0));
+}
+
+/// A waker's data, the last of which goes with it: it looks at the connection.
+struct Parting(Arc<Driver>);
+
+impl Wake for Parting {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for Parting {
+    fn drop(&mut self) {
+        assert_eq!(self.0.session().outstanding(), 1);
+        assert!(self.0.wants().read, "the turn is free");
+    }
+}
+
+#[test]
+fn a_waker_that_is_not_wanted_is_dropped_when_nothing_is_locked() {
+    let _dog = Watchdog::new(Duration::from_secs(10));
+    let scene = Scene::new();
+    let waker = Waker::from(Arc::new(Parting(Arc::clone(&scene.client))));
+    let token = scene.start(Some(waker));
+    scene.answer();
+    let mut patience = scene.client.patience(true);
+    let looked = scene.client.look_for(token, Waker::noop(), &mut patience);
+    assert!(matches!(looked, Looked::Settled(Settled::Value(_))), "{looked:?}");
 }

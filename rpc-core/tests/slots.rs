@@ -34,8 +34,8 @@ fn start(session: &Session, argument: u8) -> u32 {
         cause: None,
         priority: 0,
     };
-    let caller = Caller { waker: None, looks: false };
-    let started = session.start(&mut call, caller, Departure::WithOthers, || NOW, |_| false);
+    let mut caller = Caller { waker: None, looks: false };
+    let started = session.start(&mut call, &mut caller, Departure::WithOthers, || NOW, |_| false);
     started.expect("it can be started").token
 }
 

@@ -1,6 +1,7 @@
 //! A call's course: how it begins, with what it inherits, on the connection that is chosen for it; and how a thread waits for
 //! its end.
 
+use std::cell::Cell;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -89,10 +90,12 @@ impl Course {
             self.state = State::Refused(Error::new(Code::DeadlineExceeded, Fate::NotSent, text));
             return None;
         }
-        let clock = || match exactly {
-            Some((now, _)) => now,
-            None if left < EXACT => host.now(),
-            None => host.lately(),
+        // Once: it is sent again as the same call.
+        let begun = Cell::new(exactly.map(|(now, _)| now));
+        let clock = || {
+            let now = begun.get().unwrap_or_else(|| if left < EXACT { host.now() } else { host.lately() });
+            begun.set(Some(now));
+            now
         };
         let mut call = NewCall {
             token: 0,
@@ -107,6 +110,7 @@ impl Course {
         let mut started = driver.start(&mut call, waker.cloned(), departure, awake, clock);
         // Credit may have come back that nobody has read, and who fails at once never reads.
         if started.as_ref().is_err_and(|error| error.code() == Code::Overloaded) {
+            clock();
             driver.touch();
             started = driver.start(&mut call, waker.cloned(), departure, awake, clock);
         }
@@ -122,6 +126,7 @@ impl Course {
             }
         }
     }
+
     /// Starts the call if need be, and waits on this thread until it is `settled`; not if it cannot be started.
     pub(super) fn settle(&mut self, core: &ClientCore, settled: &mut Option<Settled>) {
         let driver = core.driver();

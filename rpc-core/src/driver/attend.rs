@@ -36,8 +36,8 @@ fn here() -> usize {
 }
 
 impl Attendants {
-    /// Has the only attendant come to the link, if this thread is the one that polls it, and so does before it sleeps. `false`: it
-    /// is not, or there are others.
+    /// Has the only attendant come to the link, if this thread is the one that polls it: then that costs nothing but a place
+    /// among the tasks that are ready. `false`: it is not, or there are others.
     ///
     /// Who asks has looked at the link before, under the turn's lock, and an attendant stands under it: either its standing
     /// came later, or what it wrote before is read here.

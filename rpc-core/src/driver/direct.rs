@@ -52,11 +52,12 @@ impl Driver {
         awake: bool,
         clock: impl FnOnce() -> Time,
     ) -> Result<Started, Error> {
-        let caller = Caller { waker, looks: self.is_polite() };
+        // What is not wanted of it is dropped at the very end, when nothing is locked.
+        let mut caller = Caller { waker, looks: self.is_polite() };
         let queued = departure == Departure::WithOthers && !self.looks_free;
         let turn = if queued { None } else { self.turn.try_lock().ok() };
         let Some(mut turn) = turn else {
-            return self.session.start(call, caller, Departure::WithOthers, clock, |_| false);
+            return self.session.start(call, &mut caller, Departure::WithOthers, clock, |_| false);
         };
         let goes = match departure {
             _ if !turn.is_clear() => Departure::WithOthers,
@@ -68,7 +69,7 @@ impl Driver {
         }
         let mut leaving = Leaving::Nothing;
         let send = |frame: &mut Outgoing| self.hand_over(&mut turn, frame, &mut leaving);
-        let result = self.session.start(call, caller, goes, clock, send);
+        let result = self.session.start(call, &mut caller, goes, clock, send);
         let flushes = match (departure, &result) {
             (Departure::AtOnce, _) => true,
             (Departure::AtOnceIfAlone, Ok(started)) => started.alone,
@@ -97,9 +98,9 @@ impl Driver {
         next
     }
 
-    /// Takes a frame out of the session's hands, which is locked: where the link takes it without a system call it is there
-    /// already when it is noted, otherwise it is kept. `false`: the link is full, or at its end, and a flush finds out what
-    /// follows.
+    /// Takes a frame out of the hands of the session, which is locked. Where looks are free the link takes it now, without a
+    /// system call unless it is full, so that it is there already when it is noted; otherwise it is kept. `false`: the link is
+    /// full, or at its end, and a flush finds out what follows.
     ///
     /// The frame lies where it was made: to move it before it has settled costs more than to make it.
     #[inline(always)]

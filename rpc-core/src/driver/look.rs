@@ -234,13 +234,11 @@ impl Driver {
             }
         }
         patience.rest(host);
-        // Whoever polled may not poll again: others must hear of the link's news. To arm the link costs as much as a tenth of a
-        // call, since the peer has just read the word that says so: who has the verdict leaves that to an attendant on this
-        // thread, unless there are other tasks, between whose turns it would come each time.
-        let is_left = settled.is_some()
-            && self.company.is_unseen()
-            && !self.session.is_seated()
-            && self.attendants.call_neighbour();
+        // Whoever polled may not poll again: others must hear of the link's news. To arm one at which one may look costs as much
+        // as a tenth of a call, since the peer has just read the word that says so: who has the verdict leaves that to an
+        // attendant on this thread, unless there are other tasks, between whose turns it would come each time.
+        let may_leave = settled.is_some() && self.looks_free && self.company.is_unseen();
+        let is_left = may_leave && !self.session.is_seated() && self.attendants.call_neighbour();
         if !is_left {
             self.leave_link();
         }

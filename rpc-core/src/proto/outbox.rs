@@ -40,7 +40,7 @@ impl Outgoing {
         Outgoing { head: head.encode(Options::default()), body: Body::Whole(payload) }
     }
 
-    /// Takes the payload of a frame that is a whole message.
+    /// Takes the payload of a frame that is a whole message; of a fragment, a copy.
     pub fn take_message(&mut self) -> Vec<u8> {
         match self.take_body() {
             Body::Whole(bytes) => bytes,

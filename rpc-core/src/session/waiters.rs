@@ -98,7 +98,7 @@ pub enum Departure {
 /// Who waits for a call that is started.
 #[derive(Debug)]
 pub struct Caller {
-    /// Is woken with the verdict.
+    /// Is woken with the verdict; it stays here if it is not wanted, to be dropped when nothing is locked.
     pub waker: Option<Waker>,
     /// The caller looks for the verdict itself if nothing else is outstanding, and need not be woken with it.
     pub looks: bool,
@@ -115,7 +115,7 @@ impl Session {
     pub fn start(
         &self,
         call: &mut NewCall,
-        caller: Caller,
+        caller: &mut Caller,
         departure: Departure,
         clock: impl FnOnce() -> Time,
         send: impl FnOnce(&mut Outgoing) -> bool,
@@ -142,9 +142,7 @@ impl Session {
         }
         call.start_at(clock());
         let key = if has_left { inner.machine.note_called(call) } else { inner.machine.call(call)? };
-        // Dropped when the lock is free, if it is not wanted.
-        let Caller { mut waker, looks } = caller;
-        let waker = if alone && looks { None } else { waker.take() };
+        let waker = if alone && caller.looks { None } else { caller.waker.take() };
         inner.waiters.slots.insert(Waiter { key, settled: None, waker });
         let sooner = inner.armed.is_none_or(|armed| call.deadline < armed);
         let together = if has_left { inner.machine.outstanding() } else { inner.machine.queued() };
