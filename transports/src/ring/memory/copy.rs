@@ -76,10 +76,17 @@ mod machine {
         match len {
             // SAFETY: the caller's promise.
             STRING.. if !is_trap(to, from) => unsafe { string(to, from, len) },
-            // SAFETY: the caller's promise, and a move fits.
-            LONG.. => unsafe { store_long(to, from, len) },
-            // SAFETY: the caller's promise.
-            _ => unsafe { store_short(to, from, len) },
+            // SAFETY: the caller's promise: each move lies within.
+            LONG.. => by_moves(len, |at| unsafe { store_at::<__m128i>(to, from, at) }),
+            _ => by_words(
+                len,
+                // SAFETY: the caller's promise: each word lies within.
+                |at| unsafe { store_at::<u64>(to, from, at) },
+                // SAFETY: as above.
+                |at| unsafe { store_at::<u32>(to, from, at) },
+                // SAFETY: as above.
+                |at| unsafe { store_at::<u8>(to, from, at) },
+            ),
         }
     }
 
@@ -99,43 +106,49 @@ mod machine {
         match len {
             // SAFETY: the caller's promise.
             STRING.. if !is_trap(to, from) => unsafe { string(to, from, len) },
-            // SAFETY: the caller's promise, and a move fits.
-            LONG.. => unsafe { load_long(from, to, len) },
-            // SAFETY: the caller's promise.
-            _ => unsafe { load_short(from, to, len) },
+            // SAFETY: the caller's promise: each move lies within.
+            LONG.. => by_moves(len, |at| unsafe { load_at::<__m128i>(from, to, at) }),
+            _ => by_words(
+                len,
+                // SAFETY: the caller's promise: each word lies within.
+                |at| unsafe { load_at::<u64>(from, to, at) },
+                // SAFETY: as above.
+                |at| unsafe { load_at::<u32>(from, to, at) },
+                // SAFETY: as above.
+                |at| unsafe { load_at::<u8>(from, to, at) },
+            ),
         }
     }
 
-    /// # Safety
-    /// As for [`store`], and a move fits.
+    /// Where moves of sixteen begin; one fits, and the last may overlap the one before.
     #[inline(always)]
-    unsafe fn store_long(to: *mut u8, from: *const u8, len: usize) {
+    fn by_moves(len: usize, mut move_at: impl FnMut(usize)) {
         let mut at = 0;
         while at < len {
-            // SAFETY: the caller's promise: a whole move is there from here on.
-            unsafe { store_at::<__m128i>(to, from, at.min(len - size_of::<__m128i>())) };
+            move_at(at.min(len - size_of::<__m128i>()));
             at += size_of::<__m128i>();
         }
     }
 
-    /// # Safety
-    /// As for [`store`].
+    /// Where words of eight begin, then perhaps one of four, then bytes; none overlap.
     #[inline(always)]
-    unsafe fn store_short(to: *mut u8, from: *const u8, len: usize) {
+    fn by_words(
+        len: usize,
+        mut eight_at: impl FnMut(usize),
+        four_at: impl FnOnce(usize),
+        mut byte_at: impl FnMut(usize),
+    ) {
         let mut at = 0;
         while at + size_of::<u64>() <= len {
-            // SAFETY: the caller's promise, and so many are there.
-            unsafe { store_at::<u64>(to, from, at) };
+            eight_at(at);
             at += size_of::<u64>();
         }
         if at + size_of::<u32>() <= len {
-            // SAFETY: as above.
-            unsafe { store_at::<u32>(to, from, at) };
+            four_at(at);
             at += size_of::<u32>();
         }
         while at < len {
-            // SAFETY: as above.
-            unsafe { store_at::<u8>(to, from, at) };
+            byte_at(at);
             at += 1;
         }
     }
@@ -152,40 +165,6 @@ mod machine {
         let to = unsafe { to.add(at) };
         // SAFETY: as above.
         unsafe { value.store(to) };
-    }
-
-    /// # Safety
-    /// As for [`load`], and a move fits.
-    #[inline(always)]
-    unsafe fn load_long(from: *const u8, to: *mut u8, len: usize) {
-        let mut at = 0;
-        while at < len {
-            // SAFETY: the caller's promise: a whole move is there from here on.
-            unsafe { load_at::<__m128i>(from, to, at.min(len - size_of::<__m128i>())) };
-            at += size_of::<__m128i>();
-        }
-    }
-
-    /// # Safety
-    /// As for [`load`].
-    #[inline(always)]
-    unsafe fn load_short(from: *const u8, to: *mut u8, len: usize) {
-        let mut at = 0;
-        while at + size_of::<u64>() <= len {
-            // SAFETY: the caller's promise, and so many are there.
-            unsafe { load_at::<u64>(from, to, at) };
-            at += size_of::<u64>();
-        }
-        if at + size_of::<u32>() <= len {
-            // SAFETY: as above.
-            unsafe { load_at::<u32>(from, to, at) };
-            at += size_of::<u32>();
-        }
-        while at < len {
-            // SAFETY: as above.
-            unsafe { load_at::<u8>(from, to, at) };
-            at += 1;
-        }
     }
 
     /// # Safety
