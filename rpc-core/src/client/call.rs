@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use crate::buffers;
@@ -9,9 +10,9 @@ use crate::client::course::{Course, State};
 use crate::client::pool::Pooled;
 use crate::client::{ClientCore, Reply};
 use crate::codec::Encodings;
-use crate::driver::{Driver, Patience};
+use crate::driver::{Driver, Patience, Receive};
 use crate::error::{Code, Error, Fate};
-use crate::session::{Departure, Settled};
+use crate::session::{Departure, Settled, Started};
 
 /// A call of a remote method. Nothing happens until it is started, which happens at its first poll, or by
 /// [`wait`](Call::wait), [`submit`](Call::submit), [`on_complete`](Call::on_complete) or [`detach`](Call::detach).
@@ -100,6 +101,32 @@ impl<T, E> Call<T, E> {
 
     fn name(&self) -> String {
         format!("{}.{}", self.core.descriptor.name(), self.core.descriptor.method_name(self.course.method))
+    }
+
+    /// Starts the call unless it has been started; a call of a pool, where it can be started.
+    pub(super) fn start(
+        &mut self,
+        waker: Option<&Waker>,
+        departure: Departure,
+        awake: bool,
+    ) -> Option<Started> {
+        self.choose();
+        let mut started = self.course.start(&self.core, waker, departure, awake);
+        while started.is_none() && self.starts_again() {
+            started = self.course.start(&self.core, waker, departure, awake);
+        }
+        started
+    }
+
+    /// Leaves a call that goes on. Where the link plays the peer, what becomes of the call is known once it is sent.
+    pub(super) fn leave(&self, token: u32) -> Result<(), Error> {
+        let driver = self.driver();
+        if driver.capabilities().survives_peer {
+            driver.session().mark_detached(token)?;
+            driver.turn(Receive::No, false);
+            while driver.turn(Receive::Yes, driver.anyone_dispatches()) {}
+        }
+        driver.session().detach(token)
     }
 
     pub(super) fn driver(&self) -> &Arc<Driver> {

@@ -1,14 +1,13 @@
-//! A call's course: how it begins, with what it inherits, on the connection that is chosen for it; and how a thread waits for
-//! its end.
+//! A call's course: how it begins on a connection, with what it inherits, and how a thread waits for its end.
 
 use std::cell::Cell;
 use std::task::Waker;
 use std::time::Duration;
 
 use crate::buffers;
-use crate::client::{Call, ClientCore};
+use crate::client::ClientCore;
 use crate::context;
-use crate::driver::{Receive, with_thread_waker};
+use crate::driver::with_thread_waker;
 use crate::error::{Code, Error, Fate};
 use crate::limits::{EXACT, MAX_DEADLINE};
 use crate::proto::NewCall;
@@ -33,37 +32,9 @@ pub(super) enum State {
     Done,
 }
 
-impl<T, E> Call<T, E> {
-    /// Starts the call unless it has been started; a call of a pool, where it can be started.
-    pub(super) fn start(
-        &mut self,
-        waker: Option<&Waker>,
-        departure: Departure,
-        awake: bool,
-    ) -> Option<Started> {
-        self.choose();
-        let mut started = self.course.start(&self.core, waker, departure, awake);
-        while started.is_none() && self.starts_again() {
-            started = self.course.start(&self.core, waker, departure, awake);
-        }
-        started
-    }
-
-    /// Leaves a call that goes on. Where the link plays the peer, what becomes of the call is known once it is sent.
-    pub(super) fn leave(&self, token: u32) -> Result<(), Error> {
-        let driver = self.driver();
-        if driver.capabilities().survives_peer {
-            driver.session().mark_detached(token)?;
-            driver.turn(Receive::No, false);
-            while driver.turn(Receive::Yes, driver.anyone_dispatches()) {}
-        }
-        driver.session().detach(token)
-    }
-}
-
 impl Course {
     /// Starts the call on this connection unless it has been started.
-    fn start(
+    pub(super) fn start(
         &mut self,
         core: &ClientCore,
         waker: Option<&Waker>,
