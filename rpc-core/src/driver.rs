@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use crate::error::{Code, Error, Fate, Gone};
 use crate::limits::CLOCK_TICK;
-use crate::proto::InKey;
+use crate::proto::{InKey, Outgoing};
 use crate::session::{Chores, Outcome, Request, Session};
 use crate::time::Time;
-use crate::transport::{Capabilities, Link, Peer, Readiness};
+use crate::transport::{Capabilities, Link, OutFrame, Peer, Readiness};
 use crate::wire::{Open, Opened};
 
 mod attend;
@@ -366,6 +366,12 @@ impl Driver {
         drop(turn);
         chores.run();
     }
+}
+
+/// The frame as a link takes it.
+#[inline(always)]
+fn parts_of(frame: &Outgoing) -> OutFrame<'_> {
+    OutFrame { head: frame.head.as_slice(), body: frame.body() }
 }
 
 impl Interest {

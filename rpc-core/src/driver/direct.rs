@@ -5,13 +5,13 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
 
-use crate::driver::Driver;
 use crate::driver::turn::Turn;
+use crate::driver::{Driver, parts_of};
 use crate::error::Error;
 use crate::proto::{Body, InKey, NewCall, Outgoing};
 use crate::session::{Caller, Departure, Outcome, Request, Started};
 use crate::time::Time;
-use crate::transport::{OutFrame, Sent};
+use crate::transport::Sent;
 
 /// What has become of a frame that was to leave at once.
 enum Leaving {
@@ -23,12 +23,6 @@ enum Leaving {
     Sent(usize, Body),
     /// It is to be sent once the session is free.
     Kept(Outgoing),
-}
-
-/// The frame as the link takes it.
-#[inline(always)]
-pub(super) fn parts_of(frame: &Outgoing) -> OutFrame<'_> {
-    OutFrame { head: frame.head.as_slice(), body: frame.body() }
 }
 
 impl Turn {

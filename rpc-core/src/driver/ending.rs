@@ -4,9 +4,8 @@ use std::io::ErrorKind;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use crate::driver::direct::parts_of;
 use crate::driver::turn::{Stopped, Turn};
-use crate::driver::{Driver, Receive};
+use crate::driver::{Driver, Receive, parts_of};
 use crate::error::{Code, Error, Fate, Gone};
 use crate::proto::Handed;
 use crate::session::{Chores, Rare};

@@ -4,10 +4,9 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use crate::driver::direct::parts_of;
 use crate::driver::intake::Intake;
 use crate::driver::wait::Post;
-use crate::driver::{Driver, Home, InPlace, Wants};
+use crate::driver::{Driver, Home, InPlace, Wants, parts_of};
 use crate::error::{Error, Gone};
 use crate::limits::{FLUSH_EVERY, HANDLER_HOLD, TURN_BYTES, TURN_FRAMES};
 use crate::proto::Outgoing;
