@@ -171,9 +171,22 @@ impl Scene {
         self.client.attend(place, Waker::from(Arc::clone(&self.calls)))
     }
 
+    /// An attendant on this thread, which has stood there.
+    fn neighbour(&self) -> Attendance {
+        let attendance = self.attend(2).beside_tasks();
+        attendance.stand();
+        attendance
+    }
+
     /// Whether the link is armed, and how often attendants were called.
     fn seen(&self) -> (bool, usize) {
         (self.wire.armed.load(Ordering::SeqCst), self.calls.0.load(Ordering::SeqCst))
+    }
+
+    /// The same after a call.
+    fn seen_after_a_call(&self) -> (bool, usize) {
+        self.call(false);
+        self.seen()
     }
 }
 
@@ -181,42 +194,33 @@ impl Scene {
 fn an_attendant_on_the_callers_thread_is_called_once_until_it_stands() {
     let scene = Scene::new();
     let attendance = scene.attend(2).beside_tasks();
-    scene.call(false);
-    assert_eq!(scene.seen(), (true, 0), "it has never stood: nobody knows where it is");
+    assert_eq!(scene.seen_after_a_call(), (true, 0), "it has never stood: nobody knows where it is");
     attendance.stand();
-    scene.call(false);
-    assert_eq!(scene.seen(), (false, 1));
-    scene.call(false);
-    assert_eq!(scene.seen(), (false, 1), "it is on its way");
+    assert_eq!(scene.seen_after_a_call(), (false, 1));
+    assert_eq!(scene.seen_after_a_call(), (false, 1), "it is on its way");
     attendance.stand();
     assert_eq!(scene.seen(), (true, 1));
-    scene.call(false);
-    assert_eq!(scene.seen(), (false, 2));
+    assert_eq!(scene.seen_after_a_call(), (false, 2));
 }
 
 #[test]
 fn the_link_is_armed_for_whoever_else_sleeps_there() {
     let scene = Scene::new();
-    let attendance = scene.attend(2).beside_tasks();
-    attendance.stand();
+    let attendance = scene.neighbour();
     let other = scene.attend(4);
     other.stand();
     attendance.stand();
-    scene.call(false);
-    assert_eq!(scene.seen(), (true, 0), "another attends as well");
+    assert_eq!(scene.seen_after_a_call(), (true, 0), "another attends as well");
     drop(other);
-    scene.call(false);
-    assert_eq!(scene.seen(), (true, 0), "it has not stood since the other has gone");
+    assert_eq!(scene.seen_after_a_call(), (true, 0), "it has not stood since the other has gone");
     attendance.stand();
-    scene.call(false);
-    assert_eq!(scene.seen(), (false, 1));
+    assert_eq!(scene.seen_after_a_call(), (false, 1));
 }
 
 #[test]
 fn a_call_of_another_thread_arms_the_link_itself() {
     let scene = Scene::new();
-    let attendance = scene.attend(2).beside_tasks();
-    attendance.stand();
+    let _attendance = scene.neighbour();
     thread::scope(|scope| scope.spawn(|| scene.call(false)).join().expect("it is answered"));
     assert_eq!(scene.seen(), (true, 0));
 }
@@ -226,8 +230,7 @@ fn an_attendant_of_a_runtime_with_many_threads_is_not_called() {
     let scene = Scene::new();
     let attendance = scene.attend(2);
     attendance.stand();
-    scene.call(false);
-    assert_eq!(scene.seen(), (true, 0));
+    assert_eq!(scene.seen_after_a_call(), (true, 0));
 }
 
 /// A waker's data, the last of which goes with it: it looks at the connection.

@@ -270,34 +270,33 @@ impl Future for ConnectionTask {
 
 impl ConnectionTask {
     fn attend(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self;
-        this.attendance.set_waker(cx.waker());
-        this.subscribe(cx.waker());
-        if let Some(patience) = &mut this.patience
-            && let Some(at_once) = patience.come_back(|| this.attendance.driver().host().now())
+        self.attendance.set_waker(cx.waker());
+        self.subscribe(cx.waker());
+        if let Some(patience) = &mut self.patience
+            && let Some(at_once) = patience.come_back(|| self.attendance.driver().host().now())
         {
-            this.unaccompanied = at_once;
+            self.unaccompanied = at_once;
         }
         // Whoever sleeps at once learns from the runtime what to do, with the same turn as what there is to do.
-        let is_polite = this.attendance.driver().is_polite();
+        let is_polite = self.attendance.driver().is_polite();
         if is_polite {
-            let worked = this.attendance.work();
-            if this.look_again(worked, cx.waker()) {
+            let worked = self.attendance.work();
+            if self.look_again(worked, cx.waker()) {
                 return Poll::Pending;
             }
         }
         let mut is_due = !is_polite;
-        let mut wants = Wants { read: true, write: this.attendance.driver().wants().write };
+        let mut wants = Wants { read: true, write: self.attendance.driver().wants().write };
         loop {
-            let readable = this.fds.reader().map_or(Poll::Pending, |fd| fd.poll_read_ready(cx));
-            let writable = match this.fds.writer() {
+            let readable = self.fds.reader().map_or(Poll::Pending, |fd| fd.poll_read_ready(cx));
+            let writable = match self.fds.writer() {
                 Some(fd) if wants.write => fd.poll_write_ready(cx),
                 _ => Poll::Pending,
             };
             let signalled = readable.is_ready() || writable.is_ready();
-            let worked = if signalled || is_due { this.attendance.work() } else { Worked::NOTHING };
+            let worked = if signalled || is_due { self.attendance.work() } else { Worked::NOTHING };
             is_due = false;
-            let Pumped { again, ended, wants: now_wants, until } = this.attendance.stand();
+            let Pumped { again, ended, wants: now_wants, until } = self.attendance.stand();
             if ended {
                 return Poll::Ready(());
             }
@@ -315,15 +314,15 @@ impl ConnectionTask {
             let unheard = now_wants.write && !wants.write;
             wants = now_wants;
             if let Some(until) = until {
-                this.sleep.set(until, cx.waker());
+                self.sleep.set(until, cx.waker());
             }
             if again || worked.again {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            if this.poll_life(cx) {
-                this.life = None;
-                Arc::clone(this.attendance.driver()).peer_exited();
+            if self.poll_life(cx) {
+                self.life = None;
+                Arc::clone(self.attendance.driver()).peer_exited();
                 // What a peer that has said goodbye left behind is still to be done.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
