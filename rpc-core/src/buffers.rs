@@ -124,8 +124,8 @@ impl Cache {
     }
 
     fn take_large(&mut self, size: usize) -> Option<Vec<u8>> {
-        let at = self.large.iter().rposition(|buf| buf.capacity() >= size)?;
-        let buf = self.large.swap_remove(at);
+        let at = self.large.iter().rposition(|buf| serves(buf, size))?;
+        let buf = self.large.remove(at);
         self.large_bytes -= buf.capacity();
         Some(buf)
     }
@@ -140,11 +140,25 @@ impl Cache {
 
     fn give_large(&mut self, buf: Vec<u8>) {
         let size = buf.capacity();
-        if size <= BUFFER_CACHE.0 && self.large_bytes + size <= BUFFER_CACHE.1 {
-            self.large_bytes += size;
-            self.large.push(buf);
+        if size > BUFFER_CACHE.0 {
+            return;
         }
+        // What has been used last is what the processor has at hand: it had better go back to the allocator, to be had from
+        // there again, than one that has lain here; unless none here is like it.
+        if self.large_bytes + size > BUFFER_CACHE.1 && self.large.iter().any(|buf| serves(buf, size)) {
+            return;
+        }
+        while self.large_bytes + size > BUFFER_CACHE.1 {
+            self.large_bytes -= self.large.remove(0).capacity();
+        }
+        self.large_bytes += size;
+        self.large.push(buf);
     }
+}
+
+/// Whether a buffer has room for so many bytes, and not so much that most of it would lie idle with who keeps them.
+fn serves(buf: &Vec<u8>, size: usize) -> bool {
+    (size..=size.saturating_mul(2)).contains(&buf.capacity())
 }
 
 #[cfg(test)]
@@ -187,5 +201,26 @@ mod tests {
     fn huge_buffers_are_not_kept() {
         give(Vec::with_capacity(BUFFER_CACHE.0 + 1));
         assert!(CACHE.with(|cache| cache.borrow().large.is_empty()));
+    }
+
+    #[test]
+    fn a_buffer_is_not_lent_for_less_than_half_of_it() {
+        give(Vec::with_capacity(1_000_000));
+        assert!(take(400_000).capacity() < 1_000_000);
+        assert_eq!(take(500_000).capacity(), 1_000_000);
+    }
+
+    #[test]
+    fn where_all_are_kept_one_more_of_their_size_goes_and_another_takes_the_place_of_the_oldest() {
+        let sizes = || CACHE.with(|cache| cache.borrow().large.iter().map(Vec::capacity).collect::<Vec<_>>());
+        let (most, all) = BUFFER_CACHE;
+        let count = all / most;
+        let give_one = |size| give(Vec::with_capacity(size));
+        (0..count + 1).for_each(|_| give_one(most));
+        assert_eq!(sizes(), vec![most; count]);
+        give_one(100_000);
+        assert_eq!(sizes(), [vec![most; count - 1], vec![100_000]].concat());
+        let kept = CACHE.with(|cache| cache.borrow().large_bytes);
+        assert_eq!(kept, sizes().iter().sum::<usize>());
     }
 }

@@ -18,6 +18,7 @@ pub mod driver;
 mod error;
 mod fits;
 pub mod limits;
+mod message;
 pub mod proto;
 pub mod server;
 mod service;
@@ -34,6 +35,7 @@ pub use context::{Context, context};
 pub use error::{CallError, Code, Error, Fate, Gone};
 #[doc(hidden)]
 pub use fits::{fits, offer};
+pub use message::{Apart, Message};
 pub use server::Service;
 pub use time::Time;
 pub use wire::rendezvous::Trust;

@@ -162,7 +162,7 @@ impl Scene {
         }
         self.answer();
         match self.client.look_for(token, Waker::noop(), &mut patience) {
-            Looked::Settled(Settled::Value(bytes)) => assert_eq!(bytes, [7]),
+            Looked::Settled(Settled::Value(message)) => assert_eq!(message.into_buffer(), [7]),
             other => panic!("{other:?}"),
         }
     }

@@ -70,7 +70,7 @@ fn two_calls_in_one_slot_after_another_each_get_their_own_verdict() {
     deliver(&server, &client, &mut turn);
 
     let values = [turn.take_settled(), client.try_take(second)].map(|settled| match settled {
-        Some(Settled::Value(bytes)) => bytes,
+        Some(Settled::Value(message)) => message.into_buffer(),
         other => panic!("{other:?} is no value"),
     });
     assert_eq!(values, [[7], [8]]);

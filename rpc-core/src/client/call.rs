@@ -9,7 +9,7 @@ use crate::buffers;
 use crate::client::course::{Course, State};
 use crate::client::pool::Pooled;
 use crate::client::{ClientCore, Reply};
-use crate::codec::Encodings;
+use crate::codec::{self, Encodings};
 use crate::driver::{Driver, Patience, Receive};
 use crate::error::{Code, Error, Fate};
 use crate::session::{Departure, Settled, Started};
@@ -61,7 +61,7 @@ pub fn call<T, E, A: Encodings>(
     args: A,
     decode: fn(Reply<'_>) -> Result<T, E>,
 ) -> Call<T, E> {
-    let mut buf = buffers::take(args.size_hint());
+    let mut buf = buffers::take(codec::room(args.size_hint()));
     let state = match args.encode(core.connection.handle().codec, &mut buf) {
         Ok(()) => State::Encoded(buf),
         Err(error) => State::Refused(error.into_error(Fate::NotSent)),
@@ -146,16 +146,16 @@ impl<T, E> Call<T, E> {
 
 impl<T, E: From<Error>> Call<T, E> {
     pub(super) fn finish(&self, settled: Settled) -> Result<T, E> {
-        let (bytes, failed) = match settled {
-            Settled::Value(bytes) => (bytes, false),
-            Settled::Failed(bytes) => (bytes, true),
+        let (mut message, failed) = match settled {
+            Settled::Value(message) => (message, false),
+            Settled::Failed(message) => (message, true),
             Settled::Error(error) => return Err(self.explain(error).into()),
         };
         let codec = self.core.connection.handle().codec;
         let budget = self.core.connection.policy().decode_budget;
         let explain = &|error| self.explain(error);
-        let result = (self.decode)(Reply { codec, bytes: &bytes, failed, budget, explain });
-        buffers::give(bytes);
+        let result = (self.decode)(Reply { codec, message: &mut message, failed, budget, explain });
+        message.recycle();
         result
     }
 

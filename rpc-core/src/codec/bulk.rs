@@ -8,6 +8,9 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
+use super::Codec;
+use crate::message::Apart;
+
 /// Borrowed bytes on their way out.
 #[derive(Clone, Copy, Debug)]
 pub struct Bulk<'a>(pub &'a [u8]);
@@ -19,9 +22,27 @@ impl Serialize for Bulk<'_> {
     }
 }
 
+/// A reader that may find its value lying there whole.
+pub trait Reader<'de>: DeserializeSeed<'de> {
+    /// The value, if `message` is nothing but bytes and what is written in front of them, and the value is those bytes.
+    fn take(&self, codec: Codec, message: &mut Apart) -> Option<Self::Value> {
+        let _ = (codec, message);
+        None
+    }
+}
+
 /// Reads owned bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct BulkSeed;
+
+impl Reader<'_> for BulkSeed {
+    fn take(&self, codec: Codec, message: &mut Apart) -> Option<Vec<u8>> {
+        // A buffer that would be half empty stays here: its owner may keep it for long.
+        let is_filled = message.bytes.len() >= message.bytes.capacity() / 2;
+        let is_all = is_filled && codec.is_front(&message.front, message.bytes.len());
+        is_all.then(|| std::mem::take(&mut message.bytes))
+    }
+}
 
 impl<'de> DeserializeSeed<'de> for BulkSeed {
     type Value = Vec<u8>;

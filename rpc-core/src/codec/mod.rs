@@ -13,7 +13,7 @@
 use serde::Serialize;
 use serde::de::DeserializeSeed;
 
-use crate::limits;
+use crate::{buffers, limits};
 
 mod bulk;
 mod depth;
@@ -36,9 +36,10 @@ mod postcard;
 #[cfg(test)]
 mod tests;
 
-pub use bulk::{Bulk, BulkSeed, BytesSeed};
+pub use bulk::{Bulk, BulkSeed, BytesSeed, Reader};
 pub use error::{CodecError, CodecErrorKind};
 pub use seeds::{OptionSeed, PlainSeed, StrSeed};
+pub(crate) use select::room;
 pub use select::{Arg, Argument, AsBulk, AsPlain, Encoding, Outcome, Plain, ResultParts};
 pub use tag::{GiveBulk, GivePlain, OwnedBulk, OwnedPlain, SeedBulk, SeedPlain, Tag};
 pub use tuples::{Encodings, Seeds};
@@ -101,9 +102,9 @@ impl Codec {
         }
     }
 
-    /// Whether bytes are written as a number, how many there are, and then as they are.
-    fn writes_bytes_behind_their_length(self) -> bool {
-        match self {
+    /// Appends what is written in front of so many bytes. `false`: they are not written as they are.
+    fn put_front(self, len: usize, front: &mut Vec<u8>) -> bool {
+        let writes_bytes_behind_their_length = match self {
             #[cfg(feature = "bincode")]
             Codec::Bincode => true,
             #[cfg(feature = "postcard")]
@@ -112,7 +113,16 @@ impl Codec {
             Codec::MsgPack => false,
             #[cfg(feature = "json")]
             Codec::Json => false,
-        }
+        };
+        writes_bytes_behind_their_length && encode(self, &(len as u64), front).is_ok()
+    }
+
+    /// Whether this is what is written in front of so many bytes.
+    fn is_front(self, front: &[u8], len: usize) -> bool {
+        let mut expected = buffers::take(0);
+        let is_front = self.put_front(len, &mut expected) && expected == front;
+        buffers::give(expected);
+        is_front
     }
 
     /// The codec of this name, if this build has it.

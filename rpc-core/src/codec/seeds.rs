@@ -6,6 +6,8 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, Visitor};
 
+use super::Reader;
+
 /// Reads a `T` as its `Deserialize` says.
 pub struct PlainSeed<T>(PhantomData<fn() -> T>);
 
@@ -38,6 +40,8 @@ impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for PlainSeed<T> {
         T::deserialize(deserializer)
     }
 }
+
+impl<'de, T: Deserialize<'de>> Reader<'de> for PlainSeed<T> {}
 
 /// Reads text for a `&str` argument, without a copy unless the codec had to unescape it.
 #[derive(Clone, Copy, Debug)]

@@ -32,16 +32,14 @@ pub trait Encoding: Serialize {
     /// # Errors
     /// As [`encode`].
     fn encode(&self, codec: Codec, buf: &mut Vec<u8>) -> Result<(), CodecError> {
-        reserve(buf, self.size_hint());
+        buf.reserve(room(self.size_hint()));
         encode(codec, self, buf)
     }
 }
 
-/// Makes room once for bytes; what is small grows as it comes.
-pub(super) fn reserve(buf: &mut Vec<u8>, size: usize) {
-    if size > 0 {
-        buf.reserve(size.saturating_add(AROUND));
-    }
+/// Room for so many bytes and what stands around them; what is small grows as it comes.
+pub(crate) fn room(size: usize) -> usize {
+    if size > 0 { size.saturating_add(AROUND) } else { 0 }
 }
 
 impl Encoding for Bulk<'_> {

@@ -87,14 +87,15 @@ impl Encoding for OwnedBulk {
     }
 
     fn into_bytes(self, codec: Codec) -> Result<(Vec<u8>, Vec<u8>), Self> {
-        if self.0.len() < LARGE || !codec.writes_bytes_behind_their_length() {
+        if self.0.len() < LARGE {
             return Err(self);
         }
         let mut front = buffers::take(0);
-        match super::encode(codec, &(self.0.len() as u64), &mut front) {
-            Ok(()) => Ok((front, self.0)),
-            Err(_) => Err(self),
+        if codec.put_front(self.0.len(), &mut front) {
+            return Ok((front, self.0));
         }
+        buffers::give(front);
+        Err(self)
     }
 }
 

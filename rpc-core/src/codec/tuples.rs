@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeTuple, Serializer};
 
-use super::select::reserve;
+use super::select::room;
 use super::{Codec, CodecError, DecodeLimits, Encoding, decode, encode};
 
 /// The arguments of one call: `()`, `(A,)`, `(A, B)`, … of [`Encoding`]s.
@@ -39,7 +39,7 @@ pub trait Encodings {
     /// # Errors
     /// As [`encode`].
     fn encode(&self, codec: Codec, buf: &mut Vec<u8>) -> Result<(), CodecError> {
-        reserve(buf, self.size_hint());
+        buf.reserve(room(self.size_hint()));
         encode(codec, &List(self), buf)
     }
 }

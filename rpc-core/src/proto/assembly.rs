@@ -1,23 +1,36 @@
 //! Gathering the fragments of one message.
 
 use crate::buffers;
+use crate::message::Message;
 use crate::proto::{Payload, Violation};
 use crate::wire::{Flags, Head, Options};
 
-/// Room taken for a message of unknown length; it grows as bytes arrive, never from a declared length.
+/// Room taken for the first message; it grows as bytes arrive, never from a declared length.
 const FIRST: usize = 256 * 1024;
+
+/// A first fragment of no more bytes is what was written in front of others, and lies apart from them.
+const FRONT: usize = 64;
 
 /// The one message of its lane that has begun to arrive. A lane is either calls or replies.
 #[derive(Debug, Default)]
 pub(super) struct Lane {
     begun: Option<Begun>,
+    /// Bytes of the largest message lately: room for the next one.
+    lately: usize,
 }
 
 #[derive(Debug)]
 struct Begun {
     head: Head,
     options: Options,
+    front: Vec<u8>,
     buf: Vec<u8>,
+}
+
+impl Begun {
+    fn len(&self) -> usize {
+        self.front.len().saturating_add(self.buf.len())
+    }
 }
 
 /// The payload of one frame.
@@ -46,7 +59,7 @@ impl<'a> Part<'a> {
     pub(super) fn into_payload(self) -> Payload<'a> {
         match self {
             Part::InFrame(bytes) => Payload::Borrowed(bytes),
-            Part::Placed(buf, _) => Payload::Owned(buf),
+            Part::Placed(buf, _) => Payload::Owned(Message::Whole(buf)),
         }
     }
 }
@@ -55,7 +68,7 @@ impl<'a> Part<'a> {
 pub(super) struct Gathered {
     pub(super) head: Head,
     pub(super) options: Options,
-    pub(super) buf: Vec<u8>,
+    pub(super) message: Message,
 }
 
 impl Lane {
@@ -74,38 +87,56 @@ impl Lane {
         if !head.flags.has(Flags::CONTINUED) {
             self.begin(head, options)?;
         }
+        let room = self.room();
         let begun = match &mut self.begun {
             Some(begun) if begun.head.call == head.call => begun,
             _ => return Err("a fragment continues no message".into()),
         };
         let size = match &part {
-            Part::InFrame(bytes) => begun.buf.len().saturating_add(bytes.len()),
-            Part::Placed(buf, _) => buf.len(),
+            Part::InFrame(bytes) => begun.len().saturating_add(bytes.len()),
+            Part::Placed(buf, _) => begun.front.len().saturating_add(buf.len()),
         };
         if size > limit {
             return Err(Violation(format!(
                 "a message of at least {size} bytes, the announced limit is {limit}"
             )));
         }
+        let is_last = !head.flags.has(Flags::MORE);
         match part {
-            Part::InFrame(bytes) if begun.buf.capacity() == 0 => {
-                begun.buf = buffers::take(FIRST);
+            Part::InFrame(bytes) if begun.len() == 0 && bytes.len() <= FRONT && !is_last => {
+                begun.front = buffers::take(bytes.len());
+                begun.front.extend_from_slice(bytes);
+            }
+            Part::InFrame(bytes) => {
+                if begun.buf.capacity() == 0 {
+                    begun.buf = buffers::take(room);
+                }
                 buffers::append(&mut begun.buf, bytes);
             }
-            Part::InFrame(bytes) => buffers::append(&mut begun.buf, bytes),
             Part::Placed(buf, _) => begun.buf = buf,
         }
-        if head.flags.has(Flags::MORE) {
+        if !is_last {
             return Ok(None);
         }
-        Ok(self.begun.take().map(|Begun { head, options, buf }| Gathered { head, options, buf }))
+        self.lately = size.max(self.lately.saturating_sub(self.lately / 8));
+        let gathered = self.begun.take().map(|Begun { head, options, front, buf }| Gathered {
+            head,
+            options,
+            message: Message::of(front, buf),
+        });
+        Ok(gathered)
+    }
+
+    /// Room for a message of unknown length: what the last ones took.
+    fn room(&self) -> usize {
+        if self.lately == 0 { FIRST } else { self.lately }
     }
 
     fn begin(&mut self, head: Head, options: Options) -> Result<(), Violation> {
         if self.begun.is_some() {
             return Err("a message began before the last one of its kind had ended".into());
         }
-        self.begun = Some(Begun { head, options, buf: Vec::new() });
+        self.begun = Some(Begun { head, options, front: Vec::new(), buf: Vec::new() });
         Ok(())
     }
 
@@ -114,16 +145,16 @@ impl Lane {
     pub(super) fn lend(&mut self, head: Head, first: &[u8], rest: usize, limit: usize) -> Option<Vec<u8>> {
         let size = first.len().saturating_add(rest);
         let is_first = !head.flags.has(Flags::CONTINUED);
+        let room = self.room();
         let mut buf = match &mut self.begun {
             None if is_first && size <= limit => {
-                buffers::take(if head.flags.has(Flags::MORE) { FIRST } else { size })
+                buffers::take(if head.flags.has(Flags::MORE) { room } else { size })
             }
             Some(begun)
-                if !is_first
-                    && begun.head.call == head.call
-                    && begun.buf.len().saturating_add(size) <= limit =>
+                if !is_first && begun.head.call == head.call && begun.len().saturating_add(size) <= limit =>
             {
-                std::mem::take(&mut begun.buf)
+                let gathered = std::mem::take(&mut begun.buf);
+                if gathered.capacity() == 0 { buffers::take(room) } else { gathered }
             }
             _ => return None,
         };
@@ -136,6 +167,7 @@ impl Lane {
     pub(super) fn abort(&mut self, call: u64) -> bool {
         match self.begun.take_if(|begun| begun.head.call == call) {
             Some(begun) => {
+                buffers::give(begun.front);
                 buffers::give(begun.buf);
                 true
             }

@@ -2,6 +2,7 @@
 
 use crate::buffers;
 use crate::error::{Error, Fate};
+use crate::message::Message;
 use crate::proto::InKey;
 use crate::time::Time;
 use crate::wire::{Malformed, Open};
@@ -12,19 +13,19 @@ pub enum Payload<'a> {
     /// Part of the frame just handled.
     Borrowed(&'a [u8]),
     /// Gathered from fragments.
-    Owned(Vec<u8>),
+    Owned(Message),
 }
 
 impl Payload<'_> {
-    /// The bytes, in a buffer of their own; a borrowed payload is copied into `spare`.
+    /// The bytes, in memory of their own; a borrowed payload is copied into `spare`.
     #[inline(always)]
-    pub fn into_buffer(self, spare: impl FnOnce(usize) -> Vec<u8>) -> Vec<u8> {
+    pub fn into_message(self, spare: impl FnOnce(usize) -> Vec<u8>) -> Message {
         match self {
-            Payload::Owned(buf) => buf,
+            Payload::Owned(message) => message,
             Payload::Borrowed(bytes) => {
                 let mut buf = spare(bytes.len());
                 buffers::append(&mut buf, bytes);
-                buf
+                Message::Whole(buf)
             }
         }
     }

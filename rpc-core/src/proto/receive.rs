@@ -207,8 +207,8 @@ impl Machine {
         let gathered = self.calls_lane.add(head, options, part, self.config.max_message)?;
         self.note_gathering();
         match gathered {
-            Some(Gathered { head, options, buf }) => {
-                self.take_call(&head, &options, Payload::Owned(buf), now)
+            Some(Gathered { head, options, message }) => {
+                self.take_call(&head, &options, Payload::Owned(message), now)
             }
             None => Ok(None),
         }
@@ -283,7 +283,7 @@ impl Machine {
             let gathered = self.replies_lane.add(head, Options::default(), part, self.config.max_message)?;
             self.note_gathering();
             match gathered {
-                Some(gathered) => (gathered.head, Payload::Owned(gathered.buf)),
+                Some(gathered) => (gathered.head, Payload::Owned(gathered.message)),
                 None => return Ok(None),
             }
         };

@@ -88,7 +88,7 @@ impl Body {
             Ok((buf, bytes)) => return Ok(Encoded { failed, buf, bytes: Some(bytes) }),
             Err(value) => value,
         };
-        let mut buf = buffers::take(value.size_hint());
+        let mut buf = buffers::take(codec::room(value.size_hint()));
         match caught(Fate::Completed, || codec::encode(self.codec, &value, &mut buf))? {
             Ok(()) => Ok(Encoded { failed, buf, bytes: None }),
             Err(error) => Err(Refusal(error.into_error(Fate::Completed))),

@@ -37,8 +37,8 @@ impl Inner {
             Event::Verdict { token, verdict } => {
                 self.asked = false;
                 let settled = match verdict {
-                    Verdict::Value(payload) => Settled::Value(payload.into_buffer(buffers::take)),
-                    Verdict::Failed(payload) => Settled::Failed(payload.into_buffer(buffers::take)),
+                    Verdict::Value(payload) => Settled::Value(payload.into_message(buffers::take)),
+                    Verdict::Failed(payload) => Settled::Failed(payload.into_message(buffers::take)),
                     Verdict::Error(error) => Settled::Error(error),
                     Verdict::Cancelled(fate) => Settled::cancelled(fate),
                 };
@@ -53,7 +53,7 @@ impl Inner {
             }
             Event::Request { key, object, method, deadline, cause, payload } => {
                 self.asked = true;
-                let body = payload.into_buffer(buffers::take);
+                let body = payload.into_message(buffers::take).into_buffer();
                 // Whoever waits for that call may be the only one who can run what it has caused.
                 let causer = cause.and_then(|number| self.machine.token(number));
                 if let Some(waker) = causer.and_then(|token| self.waiters.rouse(token)) {

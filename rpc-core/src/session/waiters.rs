@@ -6,6 +6,7 @@ use slab::Slab;
 
 use crate::error::{Code, Error, Fate};
 use crate::limits::FLUSH_EVERY;
+use crate::message::Message;
 use crate::proto::{NewCall, OutKey, Outgoing};
 use crate::session::Session;
 use crate::time::Time;
@@ -14,9 +15,9 @@ use crate::time::Time;
 #[derive(Debug)]
 pub enum Settled {
     /// The handler returned this value.
-    Value(Vec<u8>),
+    Value(Message),
     /// The handler returned the service's own error.
-    Failed(Vec<u8>),
+    Failed(Message),
     /// The call itself failed.
     Error(Error),
 }

@@ -1,9 +1,9 @@
 //! The life of a call that goes well, or is given up.
 
 use farcall_core::limits::MAX_FRAGMENT;
-use farcall_core::proto::{Config, Left, Role, Stage, WhenFull};
+use farcall_core::proto::{Config, Event, Left, Role, Stage, Verdict, WhenFull};
 use farcall_core::wire::{Flags, Head, Kind, Options, decode_cancelled, decode_error};
-use farcall_core::{Code, Error, Fate, Time};
+use farcall_core::{Apart, Code, Error, Fate, Message, Time};
 
 use super::lone::{Lone, MAX_MESSAGE, Told, call_head, config, frame, plain};
 
@@ -176,4 +176,41 @@ fn a_long_frame_is_lent_a_buffer_only_where_its_message_may_go_on() {
     assert_eq!(lone.machine.lend(&begins(on, 2), 1_000), None, "another has begun");
     assert_eq!(lone.machine.lend(&begins(on, 1), MAX_MESSAGE - 199), None, "it grows too large");
     assert_eq!(lone.machine.lend(&begins(on, 1), MAX_MESSAGE - 200), Some(vec![1; 200]));
+}
+
+#[test]
+fn a_message_is_the_same_wherever_its_sender_cuts_it() {
+    let message: Vec<u8> = (0..2_000).map(|at| (at % 251) as u8).collect();
+    let mut lone = Lone::calling();
+    for (token, first) in (0..150_usize).chain([1_000, 1_999]).enumerate() {
+        lone.calls(token as u32);
+        let call = lone.says()[0].call;
+        let fragment =
+            |flags, bytes| frame(Head { flags, ..Head::new(Kind::Reply, call) }, Options::default(), bytes);
+        let second = first.midpoint(message.len());
+        assert_eq!(lone.hears(&fragment(Flags::MORE, &message[..first])), []);
+        assert_eq!(lone.hears(&fragment(Flags::MORE.with(Flags::CONTINUED), &message[first..second])), []);
+        let told = lone.hears(&fragment(Flags::CONTINUED, &message[second..]));
+        assert!(told == [Told::Value(token as u32, message.clone())], "cut at {first}");
+    }
+}
+
+#[test]
+fn what_stands_in_front_of_bytes_stays_apart_from_them_on_the_whole_way() {
+    let (mut server, mut client) = (Lone::serving(), Lone::calling());
+    client.calls(5);
+    let call = client.says()[0].call;
+    let key = server.serves(call);
+    server.machine.reply_bytes(key, false, vec![1, 2, 3], vec![9; MAX_FRAGMENT]);
+    let mut told = Vec::new();
+    while let Some(sent) = server.machine.poll_transmit(server.now) {
+        let frame = [sent.head.as_slice(), sent.body()].concat();
+        if let Some(Event::Verdict { token: 5, verdict: Verdict::Value(payload) }) =
+            client.machine.handle_frame(&frame, client.now).unwrap()
+        {
+            told.push(payload.into_message(Vec::with_capacity));
+        }
+    }
+    let apart = Apart { front: vec![1, 2, 3], bytes: vec![9; MAX_FRAGMENT] };
+    assert!(told == [Message::Apart(Box::new(apart))]);
 }

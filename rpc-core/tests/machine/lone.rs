@@ -204,7 +204,7 @@ pub(crate) fn open_frame(object: u32) -> Vec<u8> {
 }
 
 fn told(event: Event<'_>) -> Told {
-    let bytes = |payload: Payload<'_>| payload.into_buffer(Vec::with_capacity);
+    let bytes = |payload: Payload<'_>| payload.into_message(Vec::with_capacity).into_buffer();
     match event {
         Event::Request { key, payload, .. } => Told::Request(key, bytes(payload)),
         Event::Verdict { token, verdict: Verdict::Value(payload) } => Told::Value(token, bytes(payload)),

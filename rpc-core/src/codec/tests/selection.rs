@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::de::DeserializeSeed;
 
 use super::*;
+use crate::message::Apart;
 
 type Blob = Vec<u8>;
 
@@ -158,5 +159,33 @@ fn large_bytes_that_are_given_away_are_not_copied_and_read_as_if_they_had_been()
         }
         let words = vec![1_u16; 20_000];
         assert!((&&Tag::of(&words)).given(words).into_bytes(codec).is_err());
+    }
+}
+
+#[test]
+fn bytes_that_lie_apart_are_taken_as_they_are_if_nothing_else_stands_in_front_of_them() {
+    for codec in Codec::ALL.iter().copied() {
+        let take = |front: &[u8], bytes: Vec<u8>| {
+            let mut apart = Apart { front: front.to_vec(), bytes };
+            let taken = BulkSeed.take(codec, &mut apart);
+            assert!(taken.is_some() || apart.front == front, "what is not taken stays");
+            taken
+        };
+        let bytes = vec![7; 70_000];
+        let (at, mut whole) = (bytes.as_ptr(), Vec::new());
+        encode(codec, &Bulk(&bytes), &mut whole).unwrap();
+        let front = whole[..whole.len() - bytes.len()].to_vec();
+        let is_bytes = ["bincode", "postcard"].contains(&codec.name());
+        assert_eq!(take(&front, bytes).map(|taken| taken.as_ptr()), is_bytes.then_some(at), "{codec:?}");
+        assert_eq!(take(&front, vec![7; 69_999]), None, "{codec:?}: not as many as it says");
+        assert_eq!(take(&whole[..front.len() + 1], whole[front.len() + 1..].to_vec()), None, "{codec:?}");
+        assert_eq!(take(&whole[..1], whole[1..].to_vec()), None, "{codec:?}");
+        assert_eq!(take(b"", whole.clone()), None, "{codec:?}");
+        let mut roomy = Vec::with_capacity(200_000);
+        roomy.extend_from_slice(&whole[front.len()..]);
+        assert_eq!(take(&front, roomy), None, "{codec:?}: most of that buffer is empty");
+        assert!(
+            PlainSeed::<Vec<u8>>::new().take(codec, &mut Apart { front, bytes: vec![7; 70_000] }).is_none()
+        );
     }
 }

@@ -47,7 +47,9 @@ impl Bare {
             }
             Event::Verdict { token, verdict } => {
                 let tag = self.tags[token as usize];
-                let copy = |payload: crate::proto::Payload<'_>| payload.into_buffer(Vec::with_capacity);
+                let copy = |payload: crate::proto::Payload<'_>| {
+                    payload.into_message(Vec::with_capacity).into_buffer()
+                };
                 let ended = match verdict {
                     Verdict::Value(payload) => Ended::Value(copy(payload)),
                     Verdict::Failed(payload) => Ended::Failed(copy(payload)),
@@ -58,7 +60,8 @@ impl Bare {
                 self.outcomes.push((tag, ended));
             }
             Event::Request { key, payload, .. } => {
-                self.requests.push_back(Asked { key, body: payload.into_buffer(Vec::with_capacity) });
+                self.requests
+                    .push_back(Asked { key, body: payload.into_message(Vec::with_capacity).into_buffer() });
             }
             Event::Stop(_) | Event::Draining => {}
             Event::Opened => {}

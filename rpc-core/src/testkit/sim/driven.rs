@@ -102,8 +102,8 @@ impl End for Driven {
         self.pending.retain(|tag, token| match session.try_take(*token) {
             Some(settled) => {
                 let ended = match settled {
-                    Settled::Value(body) => Ended::Value(body),
-                    Settled::Failed(body) => Ended::Failed(body),
+                    Settled::Value(body) => Ended::Value(body.into_buffer()),
+                    Settled::Failed(body) => Ended::Failed(body.into_buffer()),
                     Settled::Error(error) => Ended::Error(error),
                 };
                 outcomes.push((*tag, ended));
