@@ -6,24 +6,37 @@ use super::source::{Source, demand, read, rust_files};
 const GROUND: [&str; 4] = ["error", "limits", "time", "buffers"];
 
 /// A room of the core, and the rooms that it may import besides the ground and itself.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 17] = [
     ("error", &[]),
     ("limits", &[]),
     ("time", &[]),
     ("buffers", &[]),
+    ("message", &[]),
     ("wire", &[]),
-    ("codec", &[]),
+    ("codec", &["message"]),
     ("service", &[]),
     ("shape", &[]),
     ("fits", &["driver", "service", "shape", "transport"]),
-    ("proto", &["wire"]),
+    ("proto", &["wire", "message"]),
     ("transport", &[]),
-    ("session", &["wire", "proto"]),
+    ("session", &["wire", "proto", "message"]),
     ("driver", &["wire", "proto", "session", "transport"]),
     ("context", &["proto", "driver", "client", "transport"]),
     (
         "client",
-        &["proto", "session", "driver", "wire", "codec", "service", "shape", "fits", "context", "transport"],
+        &[
+            "proto",
+            "session",
+            "driver",
+            "wire",
+            "codec",
+            "message",
+            "service",
+            "shape",
+            "fits",
+            "context",
+            "transport",
+        ],
     ),
     ("server", &["wire", "proto", "session", "driver", "codec", "service", "shape", "context"]),
 ];
