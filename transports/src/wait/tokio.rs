@@ -205,6 +205,12 @@ impl ConnectionTask {
 }
 
 impl ConnectionTask {
+    /// Something has come, and the answer has gone: the peer may be let on at once. Whether the processor may still be given
+    /// to other processes within this poll.
+    fn answered(&self, patience: &Patience) -> bool {
+        self.unaccompanied && !self.attendance.driver().give_way_at_once(patience)
+    }
+
     /// Looks again for a moment, if something has come just now. `true`: the task has woken itself and is to be polled
     /// again, after the others that are ready.
     fn look_again(&mut self, worked: Worked, waker: &Waker) -> bool {
@@ -217,17 +223,19 @@ impl ConnectionTask {
             return false;
         };
         let host = Arc::clone(self.attendance.driver().host());
-        let mut may_give_way = self.unaccompanied;
+        let mut may_give_way = if worked.busy { self.answered(&patience) } else { self.unaccompanied };
         let (mut found, mut looks) = (0, 0);
         let again = loop {
             match self.attendance.look_about(&mut patience, true) {
                 None => {
                     found += 1;
-                    if found == FINDS || !self.attendance.is_lively() {
+                    if !self.attendance.is_lively() {
                         break true;
                     }
-                    may_give_way =
-                        self.unaccompanied && !self.attendance.driver().give_way_at_once(&patience);
+                    may_give_way = self.answered(&patience);
+                    if found == FINDS {
+                        break true;
+                    }
                 }
                 Some(Moment::Passed) => {
                     looks += 1;
