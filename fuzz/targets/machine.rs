@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use farcall_core::limits::{MAX_FRAGMENT, MAX_HEAD};
-use farcall_core::proto::{Config, Event, Handed, InKey, Machine, NewCall, OutKey, Role, Stage, WhenFull};
+use farcall_core::proto::{
+    Config, Event, Handed, InKey, Machine, NewCall, OutKey, Payload, Role, Stage, Verdict, WhenFull,
+};
 use farcall_core::wire::{Answer, Hello, Open, Opened};
 use farcall_core::{Code, Error, Fate, Gone, Time};
 
@@ -46,13 +48,26 @@ fn error() -> Error {
     Error::new(Code::PeerGone(Gone::Hup), Fate::Unknown, "the end")
 }
 
+/// Joins a message that has come in parts.
+fn whole(payload: Payload<'_>) {
+    let message = payload.into_message(Vec::with_capacity);
+    let size = message.len();
+    assert_eq!(message.into_buffer().len(), size, "nothing is lost or added");
+}
+
 impl Story {
     fn absorb(&mut self, event: Event<'_>) {
         match event {
-            Event::Verdict { token, .. } => {
+            Event::Verdict { token, verdict } => {
                 assert!(self.pending.remove(&token).is_some(), "a verdict for nobody");
+                if let Verdict::Value(payload) | Verdict::Failed(payload) = verdict {
+                    whole(payload);
+                }
             }
-            Event::Request { key, .. } => self.requests.push(key),
+            Event::Request { key, payload, .. } => {
+                whole(payload);
+                self.requests.push(key);
+            }
             Event::Open { object, open } => {
                 let answers = open.methods.iter().map(|_| Answer::Served).collect();
                 self.machine.answer_open(object, &Opened { known: true, answers, text: open.service, shapes: vec![] });
@@ -153,7 +168,10 @@ impl Story {
             5 | 6 => {
                 let size = usize::from(choices.byte()) * 1_000;
                 if let Some(key) = self.running.pop() {
-                    self.machine.reply(key, size % 2 == 0, vec![1; size]);
+                    match size % 3 {
+                        0 => self.machine.reply_bytes(key, size % 2 == 0, vec![1; size / 1_000], vec![1; size]),
+                        _ => self.machine.reply(key, size % 2 == 0, vec![1; size]),
+                    }
                 }
             }
             7 => {

@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use farcall_core::codec::{BytesSeed, Codec, DecodeLimits, PlainSeed, StrSeed, decode, encode};
+use farcall_core::Apart;
+use farcall_core::codec::{BulkSeed, BytesSeed, Codec, DecodeLimits, PlainSeed, Reader as _, StrSeed, decode, encode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,16 @@ fn value<T: DeserializeOwned + Serialize>(codec: Codec, bytes: &[u8]) {
     }
 }
 
+/// Bytes that are taken as they came are what would have been read.
+fn apart(codec: Codec, bytes: &[u8], cut: usize) {
+    let (front, rest) = bytes.split_at((cut + 1).min(bytes.len()));
+    let mut parts = Apart { front: front.to_vec(), bytes: rest.to_vec() };
+    if let Some(taken) = BulkSeed.take(codec, &mut parts) {
+        let read = decode(codec, BulkSeed, bytes, DecodeLimits::for_message(bytes.len()));
+        assert_eq!(taken, read.expect("what is taken can be read"));
+    }
+}
+
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Some((&which, bytes)) = data.split_first() else { return };
     let codec = Codec::ALL[usize::from(which & 3) % Codec::ALL.len()];
@@ -63,6 +74,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         9 => drop(decode(codec, BytesSeed, bytes, limits)),
         10 => value::<Result<Vec<u16>, Expr>>(codec, bytes),
         11 => value::<Vec<(f64, char)>>(codec, bytes),
+        12 => apart(codec, bytes, usize::from(which >> 6)),
         _ => value::<BTreeMap<u64, Expr>>(codec, bytes),
     }
 });

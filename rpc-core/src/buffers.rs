@@ -44,7 +44,8 @@ pub(crate) fn take(size: usize) -> Vec<u8> {
 
 #[inline(never)]
 fn take_another(size: usize) -> Vec<u8> {
-    let fresh = || Vec::with_capacity(size.clamp(64, BUFFER_CACHE.0));
+    let size = size.clamp(64, BUFFER_CACHE.0);
+    let fresh = || Vec::with_capacity(size);
     with(|cache| cache.take(size)).unwrap_or_else(fresh)
 }
 
@@ -144,8 +145,9 @@ impl Cache {
             return;
         }
         // What has been used last is what the processor has at hand: it had better go back to the allocator, to be had from
-        // there again, than one that has lain here; unless none here is like it.
-        if self.large_bytes + size > BUFFER_CACHE.1 && self.large.iter().any(|buf| serves(buf, size)) {
+        // there again, than one like it that has lain here for longest.
+        let is_full = self.large_bytes + size > BUFFER_CACHE.1;
+        if is_full && self.large.first().is_some_and(|oldest| serves(oldest, size)) {
             return;
         }
         while self.large_bytes + size > BUFFER_CACHE.1 {
@@ -211,7 +213,15 @@ mod tests {
     }
 
     #[test]
-    fn where_all_are_kept_one_more_of_their_size_goes_and_another_takes_the_place_of_the_oldest() {
+    fn what_is_larger_than_any_that_is_kept_gets_the_largest() {
+        let (most, _) = BUFFER_CACHE;
+        give(Vec::with_capacity(most));
+        let kept = || CACHE.with(|cache| cache.borrow().large.len());
+        assert_eq!((take(3 * most).capacity(), kept()), (most, 0));
+    }
+
+    #[test]
+    fn where_all_are_kept_one_more_goes_if_the_oldest_is_like_it_and_otherwise_takes_its_place() {
         let sizes = || CACHE.with(|cache| cache.borrow().large.iter().map(Vec::capacity).collect::<Vec<_>>());
         let (most, all) = BUFFER_CACHE;
         let count = all / most;
@@ -220,6 +230,8 @@ mod tests {
         assert_eq!(sizes(), vec![most; count]);
         give_one(100_000);
         assert_eq!(sizes(), [vec![most; count - 1], vec![100_000]].concat());
+        (0..all / 100_000).for_each(|_| give_one(100_000));
+        assert!(sizes().iter().all(|size| *size == 100_000), "what is not used any more has gone");
         let kept = CACHE.with(|cache| cache.borrow().large_bytes);
         assert_eq!(kept, sizes().iter().sum::<usize>());
     }

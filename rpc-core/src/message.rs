@@ -23,6 +23,7 @@ pub struct Apart {
 impl Apart {
     /// Puts everything into `bytes`.
     pub fn join(&mut self) {
+        self.bytes.reserve_exact(self.front.len());
         self.bytes.splice(..0, self.front.drain(..));
     }
 }

@@ -37,9 +37,7 @@ pub struct BulkSeed;
 
 impl Reader<'_> for BulkSeed {
     fn take(&self, codec: Codec, message: &mut Apart) -> Option<Vec<u8>> {
-        // A buffer that would be half empty stays here: its owner may keep it for long.
-        let is_filled = message.bytes.len() >= message.bytes.capacity() / 2;
-        let is_all = is_filled && codec.is_front(&message.front, message.bytes.len());
+        let is_all = codec.is_front(&message.front, message.bytes.len());
         is_all.then(|| std::mem::take(&mut message.bytes))
     }
 }

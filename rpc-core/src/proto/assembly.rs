@@ -15,8 +15,10 @@ const FRONT: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Lane {
     begun: Option<Begun>,
-    /// Bytes of the largest message lately: room for the next one.
+    /// Bytes of the largest message lately: room for the next one, up to what [`buffers::take`] gives.
     lately: usize,
+    /// Whether what stands in front of a message is kept apart from it: where somebody may be handed the rest as it is.
+    apart: bool,
 }
 
 #[derive(Debug)]
@@ -72,6 +74,11 @@ pub(super) struct Gathered {
 }
 
 impl Lane {
+    /// A lane whose messages keep their fronts apart.
+    pub(super) fn apart() -> Self {
+        Lane { apart: true, ..Lane::default() }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.begun.is_none()
     }
@@ -103,15 +110,15 @@ impl Lane {
         }
         let is_last = !head.flags.has(Flags::MORE);
         match part {
-            Part::InFrame(bytes) if begun.len() == 0 && bytes.len() <= FRONT && !is_last => {
-                begun.front = buffers::take(bytes.len());
-                begun.front.extend_from_slice(bytes);
-            }
             Part::InFrame(bytes) => {
-                if begun.buf.capacity() == 0 {
-                    begun.buf = buffers::take(room);
+                let is_front =
+                    self.apart && (1..=FRONT).contains(&bytes.len()) && begun.len() == 0 && !is_last;
+                let (place, room) =
+                    if is_front { (&mut begun.front, bytes.len()) } else { (&mut begun.buf, room) };
+                if place.capacity() == 0 {
+                    *place = buffers::take(room);
                 }
-                buffers::append(&mut begun.buf, bytes);
+                buffers::append(place, bytes);
             }
             Part::Placed(buf, _) => begun.buf = buf,
         }
@@ -119,10 +126,9 @@ impl Lane {
             return Ok(None);
         }
         self.lately = size.max(self.lately.saturating_sub(self.lately / 8));
-        let gathered = self.begun.take().map(|Begun { head, options, front, buf }| Gathered {
-            head,
-            options,
-            message: Message::of(front, buf),
+        let gathered = self.begun.take().map(|Begun { head, options, front, buf }| {
+            let message = Message::of(front, fitted(buf));
+            Gathered { head, options, message }
         });
         Ok(gathered)
     }
@@ -174,4 +180,15 @@ impl Lane {
             None => false,
         }
     }
+}
+
+/// A message may be kept for long: in a buffer of which it fills at least half.
+fn fitted(buf: Vec<u8>) -> Vec<u8> {
+    if buf.len() >= buf.capacity() / 2 {
+        return buf;
+    }
+    let mut fitting = buffers::take(buf.len());
+    buffers::append(&mut fitting, &buf);
+    buffers::give(buf);
+    fitting
 }

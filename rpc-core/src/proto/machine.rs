@@ -91,7 +91,7 @@ impl Machine {
             calls_out: CallsOut::default(),
             calls_in: CallsIn::default(),
             calls_lane: Lane::default(),
-            replies_lane: Lane::default(),
+            replies_lane: Lane::apart(),
             openings: Vec::new(),
             answers_by: None,
             opened_by_peer: 0,

@@ -1,6 +1,6 @@
 //! The life of a call that goes well, or is given up.
 
-use farcall_core::limits::MAX_FRAGMENT;
+use farcall_core::limits::{MAX_FRAGMENT, MAX_HEAD};
 use farcall_core::proto::{Config, Event, Left, Role, Stage, Verdict, WhenFull};
 use farcall_core::wire::{Flags, Head, Kind, Options, decode_cancelled, decode_error};
 use farcall_core::{Apart, Code, Error, Fate, Message, Time};
@@ -213,4 +213,51 @@ fn what_stands_in_front_of_bytes_stays_apart_from_them_on_the_whole_way() {
     }
     let apart = Apart { front: vec![1, 2, 3], bytes: vec![9; MAX_FRAGMENT] };
     assert!(told == [Message::Apart(Box::new(apart))]);
+}
+
+#[test]
+fn what_stands_in_front_counts_against_the_limit() {
+    for (over, long) in [(0, false), (1, false), (0, true), (1, true)] {
+        let mut lone = Lone::calling();
+        lone.calls(0);
+        let call = lone.says()[0].call;
+        let fragment = |flags, size| {
+            frame(Head { flags, ..Head::new(Kind::Reply, call) }, Options::default(), &vec![1; size])
+        };
+        lone.hears(&fragment(Flags::MORE, 10));
+        let rest = fragment(Flags::CONTINUED, MAX_MESSAGE - 10 + over);
+        let event = if long {
+            let lent = lone.machine.lend(&rest[..MAX_HEAD], rest.len() - MAX_HEAD);
+            assert_eq!(lent.is_some(), over == 0, "nothing is lent for what is too large");
+            let buf = vec![1; MAX_MESSAGE - 10 + over];
+            lone.machine.handle_long(&rest[..MAX_HEAD], rest.len() - MAX_HEAD, buf, lone.now)
+        } else {
+            lone.machine.handle_frame(&rest, lone.now)
+        };
+        assert_eq!(event.is_ok(), over == 0, "{event:?}");
+    }
+}
+
+#[test]
+fn a_message_is_kept_in_a_buffer_that_it_fills_at_least_by_half() {
+    let mut lone = Lone::calling();
+    for (token, size) in [MAX_MESSAGE, 40_000, 40_000, 70_000, MAX_MESSAGE, 33_000].into_iter().enumerate() {
+        lone.calls(token as u32);
+        let call = lone.says()[0].call;
+        let mut message = None;
+        let bytes = vec![7; size];
+        for (at, part) in bytes.chunks(16_384).enumerate() {
+            let more = if (at + 1) * 16_384 < size { Flags::MORE } else { Flags::NONE };
+            let flags = if at == 0 { more } else { more.with(Flags::CONTINUED) };
+            let head = Head { flags, ..Head::new(Kind::Reply, call) };
+            let frame = frame(head, Options::default(), part);
+            let event = lone.machine.handle_frame(&frame, lone.now).unwrap();
+            if let Some(Event::Verdict { verdict: Verdict::Value(payload), .. }) = event {
+                message = Some(payload.into_message(Vec::with_capacity).into_buffer());
+            }
+        }
+        let message = message.expect("a verdict with the last fragment");
+        assert!(message == bytes);
+        assert!(message.capacity() <= 2 * size + 1, "{size} bytes in {}", message.capacity());
+    }
 }

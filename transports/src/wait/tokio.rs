@@ -172,7 +172,7 @@ struct ConnectionTask {
     sleep: Sleep,
     /// What is left of it while the task looks again.
     patience: Option<Patience>,
-    /// Nobody else was polled when the task last left the processor to others.
+    /// The task has left the processor to others just now, and nobody else was polled.
     unaccompanied: bool,
     /// The peer's pidfd, if any, is known: from the beginning, or since it has said hello.
     settled: bool,
@@ -280,11 +280,9 @@ impl ConnectionTask {
     fn attend(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.attendance.set_waker(cx.waker());
         self.subscribe(cx.waker());
-        if let Some(patience) = &mut self.patience
-            && let Some(at_once) = patience.come_back(|| self.attendance.driver().host().now())
-        {
-            self.unaccompanied = at_once;
-        }
+        let now = || self.attendance.driver().host().now();
+        self.unaccompanied =
+            self.patience.as_mut().and_then(|patience| patience.come_back(now)).unwrap_or(false);
         // Whoever sleeps at once learns from the runtime what to do, with the same turn as what there is to do.
         let is_polite = self.attendance.driver().is_polite();
         if is_polite {
