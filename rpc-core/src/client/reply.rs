@@ -68,7 +68,8 @@ impl<'a> Reply<'a> {
     }
 }
 
-#[cfg(all(test, feature = "bincode"))]
+#[cfg(test)]
+#[cfg(feature = "bincode")]
 mod tests {
     use super::*;
     use crate::codec::{Bulk, BulkSeed, PlainSeed};
